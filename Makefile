@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make		build build/dpamt
+# make bench	set up, build, compare all strategies on this machine
+# make check	set up, build, run the tests (at most 4 minutes)
+# make check-breaks	apply each committed break; every one must turn a test red
+# make help	all targets
+#
+# The strategies and the software TDX module are compiled several times from
+# the same files: natively (threads), yielding (fibers), and under sanitizers.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+AR := ar
+LD := ld
+BUILD ?= build
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+OPT ?= -O2
+PYTHON ?= python3
+CCACHE := $(if $(shell command -v ccache 2>/dev/null),ccache)
+
+KSRC := kernel/src/arch/x86/virt/vmx/tdx
+CFLAGS_ALL := -std=gnu11 -g $(OPT) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wvla -fno-strict-aliasing -fno-common -MMD -MP $(CFLAGS)
+INC_PLAIN := -Ibench
+# Kernel sources see bench/shim where the kernel has include/.
+INC_SHIM := -Ibench -Ibench/shim -I$(KSRC)
+LIBS := -ljansson -lhwloc -lpfm -lpthread -lm
+
+# ------------------------------------------------------------------ sources
+
+# Compiled once for each flavour of the shim.
+SRC_FLAVOUR := $(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/module/*.c) bench/shim/shim.c \
+	bench/exec/phys.c bench/exec/world.c bench/exec/shares.c bench/exec/host.c \
+	bench/exec/host_td.c
+# Fibers only: what runs on them.
+SRC_YIELD := $(SRC_FLAVOUR) $(wildcard bench/exec/scenario*.c)
+SRC_EXEC := $(filter-out $(SRC_YIELD) bench/exec/cost_loop.c,$(wildcard bench/exec/*.c))
+SRC_PLAIN := $(wildcard bench/measure/*.c bench/stats/*.c bench/report/*.c bench/td/*.c)
+SRC_CLI := $(wildcard bench/cli/*.c)
+SRC_TEST := $(wildcard bench/tests/test_*.c)
+
+STRATEGIES := $(notdir $(basename $(shell grep -l '^const struct pamt_ops pamt_' $(KSRC)/pamt/*.c)))
+
+obj = $(patsubst %.c,$(BUILD)/$(2)/%.o,$(1))
+OBJ_NATIVE := $(call obj,$(SRC_FLAVOUR) $(SRC_EXEC),native)
+OBJ_YIELD := $(call obj,$(SRC_YIELD),yield)
+OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
+OBJ_CLI := $(call obj,$(SRC_CLI),plain)
+OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o) $(STRATEGIES:%=$(BUILD)/cost/%-nostats.o)
+
+.PHONY: all bench check check-breaks clean help tests distclean
+all: $(BUILD)/dpamt
+
+# -------------------------------------------------------------------- rules
+
+$(BUILD)/native/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -c $< -o $@
+
+# Small tables (4 entries), a scheduling point before every shared access.
+$(BUILD)/yield/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DSHIM_YIELD -DTDX_LEVEL_BITS=2 -c $< -o $@
+
+# One relocatable object whose names do not meet the native flavour's.
+$(BUILD)/yield.o: $(OBJ_YIELD)
+	$(LD) -r -o $@.tmp $^
+	objcopy --keep-global-symbol=yield_flavour $@.tmp $@
+	rm -f $@.tmp
+
+$(BUILD)/plain/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_PLAIN) -c $< -o $@
+
+# The cost loops: each strategy's own file around them, so that its fast path is inlined.
+COST = $(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -Dpamt_$*_ops=$(COST_SYM)_ops \
+	-DCOST_SYMBOL=$(COST_SYM)
+$(BUILD)/cost/%-nostats.o: COST_SYM = cost_$*_nostats
+$(BUILD)/cost/%-nostats.o: bench/exec/cost_loop.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COST) -DPAMT_NO_STATS -c $< -o $@
+$(BUILD)/cost/%.o: COST_SYM = cost_$*
+$(BUILD)/cost/%.o: bench/exec/cost_loop.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COST) -c $< -o $@
+
+$(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(BUILD)/dpamt: $(OBJ_CLI) $(BUILD)/libdpamt.a
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(OBJ_CLI) $(BUILD)/libdpamt.a $(LIBS) -o $@
+
+# Rebuild everything when the flags change.
+FLAGS_NOW := $(CC) $(CFLAGS_ALL) $(INC_SHIM) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
+.PHONY: FORCE
+FORCE:
+
+# -------------------------------------------------------------------- tests
+
+TESTS := $(patsubst bench/tests/%.c,$(BUILD)/tests/%,$(SRC_TEST))
+tests: $(TESTS)
+
+$(BUILD)/tests/%: bench/tests/%.c $(BUILD)/libdpamt.a
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -c $< -o $@.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $@.o $(BUILD)/libdpamt.a $(LIBS) -o $@
+
+# ------------------------------------------------------------ user's targets
+
+bench:
+	@scripts/setup.sh build plots
+	@$(MAKE) --no-print-directory -s all
+	@scripts/bench.sh $(BUILD)/dpamt
+
+check:
+	@scripts/setup.sh build check
+	@scripts/check.sh
+
+check-breaks:
+	@scripts/setup.sh build check
+	@scripts/check-breaks.sh
+
+clean:
+	rm -rf $(BUILD)
+distclean:
+	rm -rf build build-*
+
+help:
+	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+
+-include $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
+	$(OBJ_COST:.o=.d) $(TESTS:=.d)

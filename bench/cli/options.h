@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The options of every verb, from one table: a row of OPTIONS below yields
+ * parsing and its messages, --help, the man page, bash completion and the
+ * JSON echo in run.json. Long options only, the same spelling in every verb,
+ * as --name=value or --name value; what follows "--" is an argument.
+ */
+#ifndef DPAMT_CLI_OPTIONS_H
+#define DPAMT_CLI_OPTIONS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/choices.h"
+
+enum verb_id {
+	VERB_LIST,
+	VERB_RUN,
+	VERB_CHECK,
+	VERB_COMPARE,
+	VERB_REPORT,
+	VERB_HELP,
+	NR_VERBS
+};
+
+#define ON_LIST (1u << VERB_LIST)
+#define ON_RUN (1u << VERB_RUN)
+#define ON_CHECK (1u << VERB_CHECK)
+#define ON_COMPARE (1u << VERB_COMPARE)
+#define ON_REPORT (1u << VERB_REPORT)
+#define ON_HELP (1u << VERB_HELP)
+#define ON_ALL ((1u << NR_VERBS) - 1)
+
+enum option_type {
+	TYPE_FLAG,	/* no value */
+	TYPE_TEXT,	/* any text that is not empty */
+	TYPE_COUNT,	/* an integer from min to max */
+	TYPE_PERCENT,	/* "2", "2.5", "2%"; from min to max */
+	TYPE_SCALE,	/* "1" or "1/N" */
+	TYPE_CHOICE,	/* one name of the source */
+	TYPE_CHOICES,	/* "all", or some of them, separated by commas */
+	TYPE_FILE,	/* a name of the source, or a file */
+	TYPE_FILES,	/* "all", or some of either, separated by commas */
+	TYPE_SETS,	/* KEY=VALUE; the option may be repeated */
+};
+
+/*
+ * OPTION(ID, name, type, metavar, default, min, max, source, verbs, help)
+ * default: as it would be typed; NULL: not set. source: see choices.h.
+ */
+#define OPTIONS(OPTION)                                                                            \
+	OPTION(STRATEGY, "strategy", CHOICES, "A[,B..]|all", "all", 0, 0, strategy_choices,        \
+	       ON_RUN | ON_CHECK | ON_COMPARE, "refcount strategies")                              \
+	OPTION(WORKLOAD, "workload", FILES, "NAME|FILE[,..]|all",                                  \
+	       "boot-10x16g,fault-storm,conversion-storm", 0, 0, workload_choices,                 \
+	       ON_RUN | ON_COMPARE, "workloads; compare takes names only")                              \
+	OPTION(ON, "on", CHOICE, "EXECUTOR", "model", 0, 0, executor_choices, ON_RUN,              \
+	       "where the workloads run")                                                          \
+	OPTION(MACHINE, "machine", FILE, "NAME|FILE", "published", 0, 0, machine_choices, ON_RUN,        \
+	       "machine file: what SEAMCALLs and KVM cost")                                        \
+	OPTION(SCALE, "scale", SCALE, "1|1/N", NULL, 1, 1 << 20, NULL, ON_RUN,                     \
+	       "shrink memory to 1/N; by default what the workload says, or 1")                    \
+	OPTION(THREADS, "threads", COUNT, "N", NULL, 1, 1 << 20, NULL, ON_RUN,                     \
+	       "workers, one per CPU; by default one on each usable CPU")                          \
+	OPTION(RUNS, "runs", COUNT, "N", "8", 1, 10000, NULL, ON_RUN,                              \
+	       "blocks: every strategy and workload once in each, in random order")                \
+	OPTION(SEED, "seed", COUNT, "N", "1", 0, INT64_MAX, NULL, ON_RUN | ON_CHECK | ON_COMPARE,  \
+	       "of every random choice")                                                           \
+	OPTION(SCHEDULES, "schedules", COUNT, "N", "1000", 1, 1000000000, NULL, ON_CHECK,          \
+	       "random schedules per strategy")                                                    \
+	OPTION(SET, "set", SETS, "KEY=VALUE", NULL, 0, 0, NULL, ON_RUN,                            \
+	       "change a key of the workloads: KEY, td.GROUP.KEY or phase.NAME.KEY; repeatable")   \
+	OPTION(OUT, "out", TEXT, "DIR", "results", 0, 0, NULL, ON_RUN | ON_COMPARE | ON_REPORT,    \
+	       "folder of the results")                                                            \
+	OPTION(RESUME, "resume", TEXT, "RUN", NULL, 0, 0, NULL, ON_RUN,                            \
+	       "go on with an interrupted run: its id, its folder, or latest")                     \
+	OPTION(DRY_RUN, "dry-run", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
+	       "print the plan, run nothing")                                                      \
+	OPTION(BASELINE, "baseline", CHOICE, "STRATEGY", "global-fast", 0, 0, strategy_choices,    \
+	       ON_COMPARE, "what the strategies of one run are compared with")                     \
+	OPTION(MARGIN, "margin", PERCENT, "PCT", "2", 0, 100, NULL, ON_COMPARE,                    \
+	       "differences below this are no change")                                             \
+	OPTION(GATE, "gate", FLAG, NULL, NULL, 0, 0, NULL, ON_COMPARE,                             \
+	       "exit 1 on a regression or a broken invariant, 5 if undecided")                     \
+	OPTION(WRITE, "write", FLAG, NULL, NULL, 0, 0, NULL, ON_REPORT,                            \
+	       "also write report.md, report.html and plots/ into the run's folder")               \
+	OPTION(FORMAT, "format", CHOICE, "FORMAT", "text", 0, 0, format_choices,                   \
+	       ON_LIST | ON_RUN | ON_COMPARE | ON_REPORT, "of the document on stdout")             \
+	OPTION(MAN, "man", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP, "print the manual page (roff)")  \
+	OPTION(COMPLETION, "completion", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP,                    \
+	       "print the completion script for bash")                                             \
+	OPTION(QUIET, "quiet", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN | ON_CHECK,                    \
+	       "no progress on stderr")                                                            \
+	OPTION(VERBOSE, "verbose", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
+	       "tell on stderr which files, CPUs and counters are used")                           \
+	OPTION(HELP, "help", FLAG, NULL, NULL, 0, 0, NULL, ON_ALL, "this text")
+
+enum option_id {
+#define OPTION(id, ...) OPT_##id,
+	OPTIONS(OPTION)
+#undef OPTION
+	NR_OPTIONS
+};
+
+struct option {
+	const char *name;
+	enum option_type type;
+	const char *metavar, *preset;
+	uint64_t min, max;
+	choice_source source;
+	unsigned int verbs;
+	const char *help;
+};
+
+extern const struct option options_table[NR_OPTIONS];
+
+struct option_value {
+	bool given;		/* on the command line */
+	bool set;		/* given, or has a default */
+	const char *text;	/* as typed, or the default */
+	uint64_t number;	/* COUNT; SCALE: N of 1/N; FLAG: 1 */
+	double real;		/* PERCENT, as a fraction of 1 */
+	const char **list;	/* CHOICES, FILES, SETS: the names, NULL-terminated */
+	size_t nr;
+};
+
+struct options {
+	enum verb_id verb;
+	struct option_value v[NR_OPTIONS];
+	const char *args[2];
+	size_t nr_args;
+	int argc;		/* the whole command line */
+	char **argv;
+	char **texts;		/* owns the strings of the lists */
+	size_t nr_texts;
+};
+
+/*
+ * Parse @argv (with argv[0]). Returns -1 and @o when the verb shall run;
+ * otherwise the exit code: --help or a `help` value was answered on stdout, or
+ * one line of what is wrong went to stderr. options_free() either way.
+ */
+int options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+/*
+ * All options of the verb as they stand, {"strategy": ["null", ..], "runs": 8,
+ * "scale": null, ..}, for run.json. A new reference.
+ */
+json_t *options_json(const struct options *o);
+
+/* The default of @opt for @verb, NULL if there is none. compare takes all that the runs have. */
+const char *option_preset(const struct option *opt, enum verb_id verb);
+
+/* The name nearest to @word, or NULL if none is near. */
+const char *nearest(const char *word, const char *const *names, size_t nr);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cost loops around one strategy's own file, which is included so that its
+ * fast path is inlined as a caller in the kernel would have it through
+ * static_call with no call's stack traffic on top. Compiled per strategy, with
+ * and without the always-on statistics (PAMT_NO_STATS).
+ */
+#include COST_FILE
+
+#include "exec/cost.h"
+
+/* Everything that is not noinline goes into the loop. */
+#define flatten __attribute__((__flatten__))
+
+#define COST_PASTE(a, b) a##b
+#define COST_NAME(a) COST_PASTE(a, _loops)
+
+static flatten void one(struct pamt *p, struct pamt_cache *cache, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		get(p, 0, cache);
+		put(p, 0);
+	}
+}
+
+static flatten void many(struct pamt *p, struct pamt_cache *cache, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		get(p, i % COST_WORDS, cache);
+		put(p, i % COST_WORDS);
+	}
+}
+
+static flatten void gets(struct pamt *p, struct pamt_cache *cache, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++)
+		get(p, i % COST_WORDS, cache);
+}
+
+static flatten void puts_(struct pamt *p, struct pamt_cache *cache, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++)
+		put(p, i % COST_WORDS);
+}
+
+extern const struct cost_loops COST_NAME(COST_SYMBOL);
+const struct cost_loops COST_NAME(COST_SYMBOL) = {
+	.one = one,
+	.many = many,
+	.gets = gets,
+	.puts = puts_,
+};

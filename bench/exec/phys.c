@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page allocator of phys.h: 2M blocks with a bitmap of used pages, two
+ * lists (partly used, wholly free), one lock, and per-CPU lists in front.
+ */
+#include "exec/phys.h"
+
+#include <sys/mman.h>
+
+#define BLOCK_PAGES (1u << TDX_LEVEL_BITS)
+#define BLOCK_WORDS ((BLOCK_PAGES + 63) / 64)
+#define BLOCK_MASK (BLOCK_PAGES >= 64 ? ~0ull : (1ull << (BLOCK_PAGES & 63)) - 1)
+#define BLOCK_NONE (~0u)
+
+/* How a block is used: page by page, as one guest chunk, or for one lone page. */
+enum block_kind { BLOCK_FREE, BLOCK_PAGES_OUT, BLOCK_CHUNK, BLOCK_LONE };
+
+struct phys_block {
+	u64 used[BLOCK_WORDS];
+	u32 next, prev;
+	u16 nr_used;
+	u8 kind;
+	u8 listed;
+};
+
+char *phys_map(u64 size)
+{
+	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+void phys_unmap(char *mem, u64 size)
+{
+	if (mem)
+		munmap(mem, size);
+}
+
+/* ------------------------------------------------------------------ lists */
+
+static void list_add_first(struct phys *ph, struct phys_list *l, u32 i)
+{
+	struct phys_block *b = &ph->block[i];
+
+	b->prev = BLOCK_NONE;
+	b->next = l->first;
+	if (l->first != BLOCK_NONE)
+		ph->block[l->first].prev = i;
+	else
+		l->last = i;
+	l->first = i;
+	b->listed = 1;
+}
+
+static void list_add_last(struct phys *ph, struct phys_list *l, u32 i)
+{
+	struct phys_block *b = &ph->block[i];
+
+	b->next = BLOCK_NONE;
+	b->prev = l->last;
+	if (l->last != BLOCK_NONE)
+		ph->block[l->last].next = i;
+	else
+		l->first = i;
+	l->last = i;
+	b->listed = 1;
+}
+
+static void list_del(struct phys *ph, struct phys_list *l, u32 i)
+{
+	struct phys_block *b = &ph->block[i];
+
+	if (b->prev != BLOCK_NONE)
+		ph->block[b->prev].next = b->next;
+	else
+		l->first = b->next;
+	if (b->next != BLOCK_NONE)
+		ph->block[b->next].prev = b->prev;
+	else
+		l->last = b->prev;
+	b->listed = 0;
+}
+
+int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
+{
+	u64 i;
+
+	memset(ph, 0, sizeof(*ph));
+	ph->mem = mem;
+	ph->size = size;
+	ph->reserved = ALIGN(reserved, PMD_SIZE);
+	ph->seed = seed;
+	ph->nr_blocks = size >> PMD_SHIFT;
+	ph->block = shim_zalloc(ph->nr_blocks * sizeof(*ph->block));
+	ph->cpu = shim_zalloc(shim_nr_cpus * sizeof(*ph->cpu));
+	if (!ph->block || !ph->cpu) {
+		phys_exit(ph);
+		return -ENOMEM;
+	}
+	spin_lock_init(&ph->lock);
+	ph->partial = ph->free = (struct phys_list){ BLOCK_NONE, BLOCK_NONE };
+	for (i = ph->reserved >> PMD_SHIFT; i < ph->nr_blocks; i++)
+		list_add_last(ph, &ph->free, i);
+	return 0;
+}
+
+void phys_exit(struct phys *ph)
+{
+	shim_free(ph->block);
+	shim_free(ph->cpu);
+	ph->block = NULL;
+	ph->cpu = NULL;
+}
+
+/* ------------------------------------------------- blocks, under ph->lock */
+
+static u32 take_free_block(struct phys *ph, enum block_kind kind)
+{
+	u32 i = ph->free.first;
+
+	if (i == BLOCK_NONE)
+		return i;
+	list_del(ph, &ph->free, i);
+	ph->block[i].kind = kind;
+	return i;
+}
+
+static u64 take_page(struct phys *ph, u32 i)
+{
+	struct phys_block *b = &ph->block[i];
+	unsigned int w, bit;
+
+	for (w = 0; !(~b->used[w] & BLOCK_MASK); w++)
+		;
+	bit = __builtin_ctzll(~b->used[w]);
+	b->used[w] |= 1ull << bit;
+	if (++b->nr_used == BLOCK_PAGES)
+		list_del(ph, &ph->partial, i);
+	ph->used_pages++;
+	return ((u64)i << PMD_SHIFT) + ((u64)(w * 64 + bit) << PAGE_SHIFT);
+}
+
+static unsigned int take_batch(struct phys *ph, u64 *page, unsigned int nr)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++) {
+		if (ph->partial.first == BLOCK_NONE) {
+			u32 i = take_free_block(ph, BLOCK_PAGES_OUT);
+
+			if (i == BLOCK_NONE)
+				break;
+			list_add_first(ph, &ph->partial, i);
+		}
+		page[n] = take_page(ph, ph->partial.first);
+	}
+	return n;
+}
+
+static void return_page(struct phys *ph, u64 hpa)
+{
+	u32 i = hpa >> PMD_SHIFT, pg = (hpa >> PAGE_SHIFT) & (BLOCK_PAGES - 1);
+	struct phys_block *b = &ph->block[i];
+
+	b->used[pg / 64] &= ~(1ull << pg % 64);
+	b->nr_used--;
+	ph->used_pages--;
+	if (!b->nr_used) {
+		if (b->listed)
+			list_del(ph, &ph->partial, i);
+		b->kind = BLOCK_FREE;
+		list_add_first(ph, &ph->free, i);
+	} else if (b->kind == BLOCK_PAGES_OUT && !b->listed) {
+		list_add_first(ph, &ph->partial, i);
+	}
+}
+
+/* ---------------------------------------------------------- per-CPU lists */
+
+u64 phys_alloc_kernel(struct phys *ph)
+{
+	struct phys_cpu *c = &ph->cpu[shim_cpu];
+
+	if (unlikely(!c->nr)) {
+		u64 batch[PHYS_BATCH];
+		unsigned int n;
+
+		spin_lock(&ph->lock);
+		n = take_batch(ph, batch, PHYS_BATCH);
+		spin_unlock(&ph->lock);
+		if (!n)
+			return 0;
+		/* The list is a stack: hand out low pages first. */
+		while (n)
+			c->page[c->nr++] = batch[--n];
+		c->refills++;
+	}
+	return c->page[--c->nr];
+}
+
+void phys_free_kernel(struct phys *ph, u64 hpa)
+{
+	struct phys_cpu *c = &ph->cpu[shim_cpu];
+	unsigned int i;
+
+	c->page[c->nr++] = hpa;
+	if (likely(c->nr <= PHYS_HIGH))
+		return;
+	spin_lock(&ph->lock);
+	for (i = 0; i < PHYS_BATCH; i++)
+		return_page(ph, c->page[i]);
+	spin_unlock(&ph->lock);
+	c->nr -= PHYS_BATCH;
+	memmove(c->page, c->page + PHYS_BATCH, c->nr * sizeof(c->page[0]));
+}
+
+/* ------------------------------------------------------------ guest pages */
+
+/* The same pages are lone whatever the strategy: placement is common to a block's cells. */
+static bool is_lone(const struct phys *ph, unsigned int td, u64 gfn)
+{
+	u64 h = (gfn + ((u64)td << 40) + ph->seed) * GOLDEN_RATIO_64;
+
+	h ^= h >> 32;
+	h *= GOLDEN_RATIO_64;
+	return (h >> 33) % 100 < ph->lone_pct;
+}
+
+static u64 alloc_lone(struct phys *ph)
+{
+	u64 hpa = 0;
+	u32 i;
+
+	spin_lock(&ph->lock);
+	i = take_free_block(ph, BLOCK_LONE);
+	if (i != BLOCK_NONE) {
+		hpa = (u64)i << PMD_SHIFT;
+		ph->block[i].used[0] = 1;
+		ph->block[i].nr_used = 1;
+		ph->used_pages++;
+	}
+	spin_unlock(&ph->lock);
+	return hpa;
+}
+
+static u64 alloc_in_chunk(struct phys *ph, u64 gfn, u64 *chunk)
+{
+	u32 pg = gfn & (BLOCK_PAGES - 1);
+	struct phys_block *b;
+	u32 i;
+
+	spin_lock(&ph->lock);
+	if (!*chunk) {
+		i = take_free_block(ph, BLOCK_CHUNK);
+		if (i == BLOCK_NONE) {
+			spin_unlock(&ph->lock);
+			return 0;
+		}
+		*chunk = (u64)i << PMD_SHIFT;
+	}
+	b = &ph->block[*chunk >> PMD_SHIFT];
+	b->used[pg / 64] |= 1ull << pg % 64;
+	b->nr_used++;
+	ph->used_pages++;
+	spin_unlock(&ph->lock);
+	return *chunk + ((u64)pg << PAGE_SHIFT);
+}
+
+u64 phys_alloc_guest(struct phys *ph, unsigned int td, u64 gfn, u64 *chunk)
+{
+	u64 hpa = 0;
+
+	if (ph->placement == PHYS_CONTIGUOUS && chunk)
+		hpa = alloc_in_chunk(ph, gfn, chunk);
+	else if (ph->placement == PHYS_SCATTERED && is_lone(ph, td, gfn))
+		hpa = alloc_lone(ph);
+	return hpa ? hpa : phys_alloc_kernel(ph);
+}
+
+void phys_free_guest(struct phys *ph, u64 hpa, u64 *chunk)
+{
+	struct phys_block *b = &ph->block[hpa >> PMD_SHIFT];
+
+	/* The kind cannot change while a page of the block is ours. */
+	if (READ_ONCE(b->kind) == BLOCK_PAGES_OUT) {
+		phys_free_kernel(ph, hpa);
+		return;
+	}
+	spin_lock(&ph->lock);
+	return_page(ph, hpa);
+	if (chunk && *chunk >> PMD_SHIFT == hpa >> PMD_SHIFT && !b->nr_used)
+		*chunk = 0;
+	spin_unlock(&ph->lock);
+}
+
+u64 phys_alloc_2m(struct phys *ph)
+{
+	unsigned int w;
+	u32 i;
+
+	spin_lock(&ph->lock);
+	i = take_free_block(ph, BLOCK_CHUNK);
+	if (i != BLOCK_NONE) {
+		for (w = 0; w < BLOCK_WORDS; w++)
+			ph->block[i].used[w] = BLOCK_MASK;
+		ph->block[i].nr_used = BLOCK_PAGES;
+		ph->used_pages += BLOCK_PAGES;
+	}
+	spin_unlock(&ph->lock);
+	return i == BLOCK_NONE ? 0 : (u64)i << PMD_SHIFT;
+}
+
+void phys_free_2m(struct phys *ph, u64 hpa)
+{
+	unsigned int pg;
+
+	spin_lock(&ph->lock);
+	for (pg = 0; pg < BLOCK_PAGES; pg++)
+		return_page(ph, hpa + ((u64)pg << PAGE_SHIFT));
+	spin_unlock(&ph->lock);
+}
+
+u64 phys_in_use(const struct phys *ph)
+{
+	u64 n = ph->used_pages;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		n -= ph->cpu[cpu].nr;
+	return n;
+}

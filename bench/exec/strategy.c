@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's list of strategies, for the command line.
+ */
+#include "exec/strategy.h"
+
+#include "pamt/pamt.h"
+
+#define MAX_STRATEGIES 32
+
+const struct strategy_info *strategy_list(size_t *nr)
+{
+	static struct strategy_info list[MAX_STRATEGIES];
+	const struct pamt_ops *ops;
+	size_t n;
+
+	for (n = 0; n < MAX_STRATEGIES && (ops = pamt_ops_at(n)); n++)
+		list[n] = (struct strategy_info){
+			.name = ops->name, .what = ops->what, .control = ops->control,
+		};
+	*nr = n;
+	return list;
+}

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The reader of machine files, and sampling from their quantiles. A cost line
+ * is held to what it says: the mean lies in its range, the quantiles rise from
+ * 0 to 100 percent, and their own mean is within 5% of the one given. Every cost
+ * with a source, or the file is refused.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "td/find.h"
+#include "td/ini.h"
+#include "td/keys.h"
+#include "td/machine.h"
+#include "td/units.h"
+
+#define COST_FORM \
+	"TIME range LOW..HIGH [quantiles 0:TIME,..,100:TIME] source \"TEXT\", TIME from 0 to 1s"
+
+static const char *const cost_names[] = {
+#define COST(key, what) #key,
+	MACHINE_COSTS(COST)
+#undef COST
+};
+
+static const char *const cost_covers[] = {
+#define COST(key, what) what,
+	MACHINE_COSTS(COST)
+#undef COST
+};
+
+const char *machine_cost_name(enum cost cost)
+{
+	return cost_names[cost];
+}
+
+const char *machine_cost_covers(enum cost cost)
+{
+	return cost_covers[cost];
+}
+
+/* The mean of piecewise-linear quantiles, times 200. */
+static uint64_t mean_times_200(const struct machine_cost *c)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 1; i < c->nr_quantiles; i++) {
+		const struct machine_quantile *a = &c->quantiles[i - 1], *b = a + 1;
+
+		sum += (b->percent - a->percent) * (a->ns + b->ns);
+	}
+	return sum;
+}
+
+uint64_t machine_cost_mean(const struct machine *m, enum cost cost)
+{
+	const struct machine_cost *c = &m->costs[cost];
+
+	return c->nr_quantiles ? mean_times_200(c) / 200 : c->ns;
+}
+
+uint64_t machine_cost(const struct machine *m, enum cost cost, uint64_t rnd)
+{
+	const struct machine_cost *c = &m->costs[cost];
+	const struct machine_quantile *q = c->quantiles;
+	uint64_t place, into, width;
+
+	if (!c->nr_quantiles)
+		return c->ns;
+	/* percent with 24 bits behind the point; ns below 2^30: no product beyond 2^61 */
+	place = (rnd >> 40) * 100;
+	while (place >= q[1].percent << 24)
+		q++;
+	into = place - (q[0].percent << 24);
+	width = (q[1].percent - q[0].percent) << 24;
+	return q[0].ns + (q[1].ns - q[0].ns) * into / width;
+}
+
+/* A cost line being read: a cursor over the value, and the first thing wrong. */
+struct cost_reader {
+	char text[INI_LINE_MAX + 1], *at;
+	const char *wrong; /* what is wrong, NULL while nothing is */
+};
+
+/* The next word, ended at a blank; "" at the end. */
+static char *next_word(struct cost_reader *r)
+{
+	char *word = r->at + strspn(r->at, " \t");
+
+	r->at = word + strcspn(word, " \t");
+	if (*r->at)
+		*r->at++ = '\0';
+	return word;
+}
+
+static void read_ns(struct cost_reader *r, const char *text, uint64_t *ns, const char *wrong)
+{
+	if (r->wrong)
+		return;
+	if (parse_time(text, ns) || *ns > MACHINE_NS_MAX)
+		r->wrong = wrong;
+}
+
+static void read_range(struct cost_reader *r, struct machine_cost *c)
+{
+	char *text = next_word(r), *dots = strstr(text, "..");
+
+	if (r->wrong)
+		return;
+	if (!dots) {
+		r->wrong = "the range is not LOW..HIGH";
+		return;
+	}
+	*dots = '\0';
+	read_ns(r, text, &c->low, "the range's LOW is not a time");
+	read_ns(r, dots + 2, &c->high, "the range's HIGH is not a time");
+	if (!r->wrong && (c->low > c->ns || c->ns > c->high))
+		r->wrong = "the mean is outside of its range";
+}
+
+/* "50:3500ns" */
+static void read_quantile(struct cost_reader *r, struct machine_cost *c, char *text)
+{
+	const struct machine_quantile *last = c->quantiles;
+	struct machine_quantile q;
+	char *colon = strchr(text, ':');
+
+	if (c->nr_quantiles == MACHINE_QUANTILES_MAX || !colon) {
+		r->wrong = colon ? "there are more than 16 quantiles"
+				 : "a quantile is not PERCENT:TIME";
+		return;
+	}
+	*colon = '\0';
+	if (parse_count(text, &q.percent) || q.percent > 100) {
+		r->wrong = "a quantile's PERCENT is not 0 to 100";
+		return;
+	}
+	read_ns(r, colon + 1, &q.ns, "a quantile's TIME is not a time");
+	if (r->wrong)
+		return;
+	if (c->nr_quantiles)
+		last += c->nr_quantiles - 1;
+	if (c->nr_quantiles ? q.percent <= last->percent || q.ns < last->ns : q.percent)
+		r->wrong = "the quantiles do not rise from 0 to 100";
+	else
+		c->quantiles[c->nr_quantiles++] = q;
+}
+
+static void read_quantiles(struct cost_reader *r, struct machine_cost *c)
+{
+	char *list = next_word(r), *text;
+	uint64_t mean;
+
+	while (!r->wrong && (text = strsep(&list, ",")))
+		read_quantile(r, c, text);
+	if (r->wrong)
+		return;
+	if (c->quantiles[c->nr_quantiles - 1].percent != 100) {
+		r->wrong = "the quantiles do not rise from 0 to 100";
+		return;
+	}
+	mean = mean_times_200(c);
+	if (mean < c->ns * 190 || mean > c->ns * 210)
+		r->wrong = "the mean of the quantiles is not within 5% of the mean given";
+}
+
+static void read_source(struct cost_reader *r, struct machine_cost *c)
+{
+	char *text = r->at + strspn(r->at, " \t");
+	size_t len = strlen(text);
+
+	if (r->wrong)
+		return;
+	if (len < 3 || *text != '"' || text[len - 1] != '"' || memchr(text + 1, '"', len - 2))
+		r->wrong = "the source is not a \"TEXT\" at the end";
+	else if (len - 2 >= sizeof(c->source))
+		r->wrong = "the source is longer than 511 characters";
+	else
+		*(char *)mempcpy(c->source, text + 1, len - 2) = '\0';
+}
+
+/* Reads one cost line; what is wrong with it, or NULL. */
+static const char *read_cost(const char *value, struct machine_cost *c)
+{
+	struct cost_reader r = {.at = r.text};
+	char *word;
+
+	if (strlen(value) > INI_LINE_MAX)
+		return "the line is too long";
+	strcpy(r.text, value);
+	*c = (struct machine_cost){0};
+	read_ns(&r, next_word(&r), &c->ns, "the mean is not a time");
+	if (strcmp(next_word(&r), "range") && !r.wrong)
+		r.wrong = "there is no \"range\" behind the mean";
+	read_range(&r, c);
+	word = next_word(&r);
+	if (!strcmp(word, "quantiles")) {
+		read_quantiles(&r, c);
+		word = next_word(&r);
+	}
+	if (strcmp(word, "source") && !r.wrong)
+		r.wrong = "there is no \"source\" behind the numbers";
+	read_source(&r, c);
+	return r.wrong;
+}
+
+#define MACHINE(field)                                                   \
+	{                                                                \
+		.name = #field, .kind = KEY_TEXT, .flags = KEY_REQUIRED, \
+		.offset = offsetof(struct machine, field),               \
+		.max = sizeof(((struct machine *)0)->field)              \
+	}
+
+static const struct key machine_keys[] = {MACHINE(name), MACHINE(title), MACHINE(note), {0}};
+
+static int find_cost(const char *name)
+{
+	for (int i = 0; i < COST_NR; i++)
+		if (!strcmp(cost_names[i], name))
+			return i;
+	return -ENOENT;
+}
+
+static int unknown_cost(const struct key_place *place, const char *name, struct td_error *err)
+{
+	char quote[TD_QUOTE_MAX], valid[512];
+	size_t used = 0;
+
+	for (int i = 0; i < COST_NR && used < sizeof(valid); i++)
+		used += snprintf(valid + used, sizeof(valid) - used, "%s%s", i ? ", " : "",
+				 cost_names[i]);
+	return key_fail(err, place, "unknown key \"%s\" in [cost]; valid: %s",
+			td_quote(quote, name), valid);
+}
+
+static int read_costs(struct machine *m, const struct ini_section *s, struct td_error *err)
+{
+	struct key_place place = {.file = m->file, .section = "cost"};
+	bool seen[COST_NR] = {false};
+	char quote[TD_QUOTE_MAX];
+
+	for (size_t i = 0; i < s->nr; i++) {
+		int cost = find_cost(s->keys[i].key);
+		const char *wrong;
+
+		place.line = s->keys[i].line;
+		if (cost < 0)
+			return unknown_cost(&place, s->keys[i].key, err);
+		wrong = read_cost(s->keys[i].value, &m->costs[cost]);
+		if (wrong)
+			return key_fail(err, &place,
+					"bad value \"%s\" for \"%s\" in [cost]: %s; valid: %s",
+					td_quote(quote, s->keys[i].value), s->keys[i].key, wrong,
+					COST_FORM);
+		seen[cost] = true;
+	}
+	place.line = s->line;
+	for (int i = 0; i < COST_NR; i++)
+		if (!seen[i])
+			return key_fail(err, &place, "[cost] has no \"%s\", which it needs",
+					cost_names[i]);
+	return 0;
+}
+
+static void hash_costs(struct machine *m)
+{
+	uint64_t hash = FNV_START;
+
+	for (int i = 0; i < COST_NR; i++) {
+		const struct machine_cost *c = &m->costs[i];
+		const uint64_t numbers[] = {c->ns, c->low, c->high, c->nr_quantiles};
+
+		hash = fnv1a64(hash, cost_names[i], strlen(cost_names[i]));
+		hash = fnv1a64(hash, numbers, sizeof(numbers));
+		hash = fnv1a64(hash, c->quantiles, c->nr_quantiles * sizeof(*c->quantiles));
+	}
+	m->hash = hash;
+}
+
+static int read_machine(struct machine *m, const struct ini *ini, struct td_error *err)
+{
+	bool machine = false, cost = false;
+	char quote[TD_QUOTE_MAX];
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < ini->nr; i++) {
+		const struct ini_section *s = &ini->sections[i];
+		struct key_place place = {m->file, s->line, s->title};
+		int ret;
+
+		if (!strcmp(s->title, "machine")) {
+			machine = true;
+			ret = key_set_section(machine_keys, m, &seen, m->file, s, err);
+		} else if (!strcmp(s->title, "cost")) {
+			cost = true;
+			ret = read_costs(m, s, err);
+		} else {
+			ret = key_fail(err, &place,
+				       "unknown section [%s]; valid: [machine], [cost]",
+				       td_quote(quote, s->title));
+		}
+		if (ret)
+			return ret;
+	}
+	if (!machine || !cost)
+		return td_fail(err, -EINVAL, "%s: has no [%s] section", m->file,
+			       machine ? "cost" : "machine");
+	hash_costs(m);
+	return 0;
+}
+
+int machine_parse(const char *file, const char *text, size_t len, struct machine **out,
+		  struct td_error *err)
+{
+	struct machine *m;
+	struct ini *ini;
+	int ret = ini_parse(file, text, len, &ini, err);
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	m = calloc(1, sizeof(*m));
+	if (m)
+		m->file = strdup(file);
+	if (!m || !m->file)
+		ret = td_fail(err, -ENOMEM, "%s: out of memory", file);
+	else
+		ret = read_machine(m, ini, err);
+	ini_free(ini);
+	if (ret)
+		machine_free(m);
+	else
+		*out = m;
+	return ret;
+}
+
+int machine_load(const char *name_or_path, const char *const *dirs, struct machine **out,
+		 struct td_error *err)
+{
+	char *path, *text;
+	size_t len;
+	int ret = td_find_file("machine", name_or_path, dirs, ".mach", &path, err);
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	ret = ini_read_file(path, &text, &len, err);
+	if (!ret)
+		ret = machine_parse(path, text, len, out, err);
+	free(text);
+	free(path);
+	return ret;
+}
+
+int machine_list(const char *const *dirs, char ***names, size_t *nr)
+{
+	return td_list_names(dirs, ".mach", names, nr);
+}
+
+void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	free(m->file);
+	free(m);
+}
+
+uint64_t machine_hash(const struct machine *m)
+{
+	return m->hash;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The software TDX module: what the host sees of it.
+ *
+ * One instance answers SEAMCALLs as the TDX module does: same leaves, operands,
+ * order of checks, status codes and try-locks. Nothing in it waits, allocates
+ * or sleeps; a conflict answers TDX_OPERAND_BUSY. All of its state but the
+ * instance itself (the module's own range on real hardware) lives in memory
+ * that the host donates: PAMT in the PAMT areas, TD state in TDR and TDCS
+ * pages, Secure EPT in the pages given by TDH.MEM.SEPT.ADD.
+ *
+ * The facts come from the sources of TDX module 1.5.25, collected in the
+ * project's tdx-abi.md; numbers in brackets in the code are its sections.
+ */
+#ifndef EMU_MODULE_H
+#define EMU_MODULE_H
+
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/types.h>
+#include <asm/shared/tdx.h>
+
+#include "abi.h"
+
+/*
+ * Geometry. A table has EMU_ENTRIES entries; 512 everywhere but in the
+ * explorer's build, where small tables keep the state space small. "2M" and
+ * "1G" in names mean one and two levels above 4K, whatever the geometry.
+ */
+#ifndef TDX_LEVEL_BITS
+#define TDX_LEVEL_BITS 9
+#endif
+#define EMU_ENTRIES (1UL << TDX_LEVEL_BITS)
+#define EMU_4K_SHIFT 12
+#define EMU_2M_SHIFT (EMU_4K_SHIFT + TDX_LEVEL_BITS)
+#define EMU_1G_SHIFT (EMU_2M_SHIFT + TDX_LEVEL_BITS)
+#define EMU_4K_SIZE (1UL << EMU_4K_SHIFT)
+#define EMU_2M_SIZE (1UL << EMU_2M_SHIFT)
+#define EMU_1G_SIZE (1UL << EMU_1G_SHIFT)
+
+#define EMU_MAX_TDMRS 64
+#define EMU_MAX_RESERVED 16
+#define EMU_MAX_HKIDS 64
+#define EMU_MAX_PACKAGES 8
+
+/* Level of a mapping or a PAMT entry, as in the ABI. */
+enum emu_level { EMU_LEVEL_4K, EMU_LEVEL_2M, EMU_LEVEL_1G };
+
+/* PAMT page types [1.5.1]. */
+enum emu_page_type {
+	PT_NDA = 0,
+	PT_RSVD = 1,
+	PT_REG = 3,
+	PT_TDR = 4,
+	PT_TDCX = 5,
+	PT_TDVPR = 6,
+	PT_EPT = 8,
+	PT_PAMT = 15,
+};
+
+/* A range of a TDMR that holds no TD memory. Bytes, relative to the TDMR's base. */
+struct emu_reserved {
+	u64 offset;
+	u64 size;
+};
+
+/* One TDMR as the host describes it to TDH.SYS.CONFIG (sizes in bytes, physical addresses). */
+struct emu_tdmr {
+	u64 base;
+	u64 size;
+	u64 pamt_1g_base, pamt_1g_size;
+	u64 pamt_2m_base, pamt_2m_size;
+	u64 pamt_4k_base, pamt_4k_size;	/* the bitmap, with Dynamic PAMT */
+	struct emu_reserved reserved[EMU_MAX_RESERVED];
+	unsigned int nr_reserved;
+	u64 initialised;		/* bytes from base that TDMR.INIT has completed */
+	u64 init_next;			/* module-private: where TDMR.INIT goes on, bytes from base */
+	u16 lock;			/* module-private: mutex of TDMR.INIT */
+};
+
+struct emu_call;
+
+struct emu_module {
+	/* Virtual address of physical address 0 (the direct map, or the arena). */
+	void *mem;
+	u64 max_pa;			/* exclusive limit of physical addresses, without HKID bits */
+	unsigned int hkid_shift;	/* lowest HKID bit of an address */
+	bool dynamic;			/* Dynamic PAMT enabled by SYS.CONFIG */
+	bool ready;			/* SYS_READY */
+	/*
+	 * The pages of the host exist in full, so PAGE.ADD copies its source.
+	 * Off where guest memory is an address range with nothing behind it.
+	 */
+	bool contents;
+	struct emu_tdmr tdmr[EMU_MAX_TDMRS];
+	unsigned int nr_tdmrs;
+
+	/*
+	 * Hooks of the executor, all optional. inject() may answer a call with a
+	 * status instead of running it (0 = run it). hold() is called when the
+	 * leaf is done, with every lock of the call still held: an executor makes
+	 * time pass there.
+	 */
+	u64 (*inject)(struct emu_module *m, const struct emu_call *c);
+	void (*hold)(struct emu_module *m, const struct emu_call *c);
+	/*
+	 * Number of the logical processor that makes the call, for the leaves
+	 * that tie a vCPU or a key to one; none: one processor, 0. Package =
+	 * number / lps_per_package; 0 in either count means one package.
+	 */
+	unsigned int (*lp)(struct emu_module *m);
+	unsigned int lps_per_package, nr_packages;
+	void *priv;
+
+	/* Module-private state (KOT and the like): see state.h. */
+	u64 fatal;			/* status that killed the module, 0 = alive */
+	u16 global_lock;
+	u16 kot_lock;
+	u16 wbt_lock[EMU_MAX_PACKAGES];
+	u8 hkid_state[EMU_MAX_HKIDS];
+	u8 hkid_wb[EMU_MAX_HKIDS];	/* packages whose caches are still to be written back */
+	unsigned int first_hkid, nr_hkids;	/* private HKIDs; the first is the module's own */
+};
+
+#define EMU_MAX_LOCKS 24
+
+enum emu_lock_mode {
+	EMU_LOCK_SH,		/* sharex with host priority [1.4] */
+	EMU_LOCK_EX,
+	EMU_LOCK_PLAIN_SH,	/* sharex without it, and mutexes */
+	EMU_LOCK_PLAIN_EX,
+	EMU_LOCK_SEPTE,		/* bit lock in an S-EPT entry */
+};
+
+/* One SEAMCALL in flight: what it is, what it answered, what it holds. */
+struct emu_call {
+	struct emu_module *m;
+	struct tdx_module_args *args;
+	u64 leaf;			/* leaf number, version stripped */
+	unsigned int version;
+	u64 status;			/* set before hold() */
+	unsigned int nr_locks;
+	struct emu_held {
+		u16 *word;	/* an S-EPT entry's low 16 bits in mode EMU_LOCK_SEPTE */
+		u8 mode;	/* enum emu_lock_mode */
+	} locks[EMU_MAX_LOCKS];
+};
+
+static inline void *emu_va(const struct emu_module *m, u64 pa)
+{
+	return (char *)m->mem + pa;
+}
+
+/*
+ * Answer one SEAMCALL: @rax is the leaf with its version, @args the registers
+ * in and out. Returns RAX. Safe to call from any number of CPUs at once.
+ */
+u64 emu_seamcall(struct emu_module *m, u64 rax, struct tdx_module_args *args);
+
+/*
+ * Set up an instance over @nr TDMRs (sorted, 1G aligned), as TDH.SYS.CONFIG and
+ * KEY.CONFIG would; TDH.SYS.TDMR.INIT is still the host's to call. The PAMT
+ * areas must be zero. Returns a TDX status: 0, or the documented code with the
+ * TDMR's index. @m's mem, max_pa, hkid_shift, first_hkid and nr_hkids are set
+ * by the caller before.
+ */
+u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
+		      bool dynamic);
+
+/* ------------------------------------------------------------- inspection */
+
+/*
+ * For checkers and reports, with no SEAMCALL in flight (plain reads): what the
+ * PAMT says of the page at @pa.
+ */
+struct emu_page_info {
+	enum emu_page_type type;	/* of the entry reached */
+	enum emu_level level;		/* where the walk ended */
+	u64 owner;			/* the TDR's address (a TDR's own for itself), 0 if none */
+	bool has_pair;			/* Dynamic PAMT: the 2M region has a pair */
+	u64 pair[2];			/* its pages */
+	unsigned int page_count;	/* of the 2M node */
+	bool pamt_page;			/* bitmap bit set: in use as a PAMT page (or reserved) */
+	bool locked;			/* any lock word on the path is not free */
+};
+int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info);
+
+/*
+ * Owner and type of each 4K page of the 2M region at @pa, EMU_ENTRIES long. Owner
+ * as above. 0 or -EINVAL, as emu_page_info(): not usable memory, or not aligned.
+ */
+struct emu_region_page {
+	u64 owner;
+	enum emu_page_type type;
+};
+int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page *pages);
+
+/* What the module owns, by page type, in pages of any size; and what is still locked. */
+struct emu_census {
+	u64 pages[16];		/* by enum emu_page_type, RSVD and PAMT nodes apart */
+	u64 pairs;		/* regions with a PAMT page pair */
+	u64 bitmap_pages;	/* bitmap bits set outside reserved areas */
+	u64 locked;		/* entries whose lock word is not free */
+	u64 hkids;		/* HKIDs in use, the module's own apart */
+};
+void emu_census(const struct emu_module *m, struct emu_census *c);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Layouts of what the module keeps in donated pages: PAMT entries, the TDR
+ * page, the TDCS pages, the TDVPR page, S-EPT entries; the states of a TD and
+ * the operation states in which a leaf is allowed [1.6.7].
+ *
+ * Who may touch what: a PAMT entry's type and owner change under its exclusive
+ * lock, and the type is also read without one (the scans of PAMT.REMOVE and
+ * 2M AUG, implicit operands); TDR fields change under TDR EX, chldcnt by
+ * atomic add under TDR SH too; TDCS fields likewise; an S-EPT entry changes
+ * under its bit lock.
+ */
+#ifndef EMU_STATE_H
+#define EMU_STATE_H
+
+#include <linux/align.h>
+#include <linux/bitops.h>
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "leaves.h"
+#include "locks.h"
+#include "module.h"
+
+/*
+ * One PAMT entry [1.5.1]. In a node (PT_PAMT) the owner field holds the frame
+ * number of the first PAMT page, and info the page count (bits 9:0) and the
+ * second page's frame number (from bit 28); else info is BEPOCH.
+ */
+struct pamt_entry {
+	u16 lock;
+	u8 type;
+	u8 owner_hi;		/* frame number of the TDR: 40 bits */
+	u32 owner_lo;
+	u64 info;
+};
+
+#define NODE_COUNT(info) ((info) & 0x3ff)
+#define NODE_PFN_SHIFT 28
+
+static inline u64 pamt_owner(const struct pamt_entry *e)
+{
+	u64 pfn = (u64)READ_ONCE(e->owner_hi) << 32 | READ_ONCE(e->owner_lo);
+
+	return pfn << EMU_4K_SHIFT;
+}
+
+static inline void pamt_set_owner(struct pamt_entry *e, u64 pa)
+{
+	WRITE_ONCE(e->owner_hi, (u8)(pa >> (EMU_4K_SHIFT + 32)));
+	WRITE_ONCE(e->owner_lo, (u32)(pa >> EMU_4K_SHIFT));
+}
+
+enum td_lifecycle {
+	TD_HKID_ASSIGNED,
+	TD_KEYS_CONFIGURED,
+	TD_BLOCKED,
+	TD_TEARDOWN,
+};
+
+enum td_op_state {
+	OP_STATE_UNINITIALIZED,
+	OP_STATE_INITIALIZED,
+	OP_STATE_RUNNABLE,
+};
+
+/* Allowed operation states, one bit per state; states of migration included. */
+enum op_state_mask {
+	OPS_MNG_ADDCX = 0x001,
+	OPS_MNG_INIT = 0x001,
+	OPS_BUILD = 0x002,		/* PAGE.ADD, MR.EXTEND, MR.FINALIZE, VP.INIT */
+	OPS_VP_CREATE = 0x082,		/* VP.CREATE, VP.ADDCX */
+	OPS_SEPT_ADD = 0x3ce,
+	OPS_PAGE_AUG = 0x20e,
+	OPS_RANGE_BLOCK = 0x33e,	/* RANGE.BLOCK, PROMOTE, DEMOTE */
+	OPS_PAGE_REMOVE = 0x73e,
+	OPS_MEM_TRACK = 0x3fe,
+};
+
+enum hkid_state { HKID_FREE, HKID_RESERVED, HKID_ASSIGNED, HKID_FLUSHED };
+
+#define MIN_TDCS_PAGES 6
+#define MAX_TDCS_PAGES 9
+#define MIN_TDVPS_PAGES 6
+#define MAX_TDVPS_PAGES 15
+#define MAX_VCPUS 576
+
+#define TDCS_CONTROL_PAGE 0
+#define TDCS_X2APIC_PAGE 1
+#define TDCS_SEPT_ROOT_PAGE 3
+
+struct tdr {
+	u8 lifecycle;		/* enum td_lifecycle */
+	u8 fatal;
+	u16 hkid;
+	u32 num_tdcx;
+	u64 pkg_configured;	/* packages that have the TD's key */
+	u64 chldcnt;		/* 4K pages that name this TDR as owner */
+	u64 tdcs[MAX_TDCS_PAGES];
+};
+
+/* The control page of the TDCS. Each lock that leaves contend for has its own line. */
+struct tdcs {
+	u16 op_state_lock;
+	u8 op_state;		/* enum td_op_state */
+	u8 pwl;			/* level of the root table: 3 or 4 */
+	u8 gpa_bits;		/* private GPAs are below 1 << gpa_bits */
+	u16 max_vcpus;
+	u16 tsc_frequency;
+	u32 num_vcpus;
+	u32 num_assoc_vcpus;
+	u64 attributes;
+	u64 xfam;
+	u64 config_flags;
+	u16 tree_lock __aligned(64);
+	u16 epoch_lock __aligned(64);
+	u32 refcount[2];	/* vCPUs that run under an epoch of that parity */
+	u64 epoch;
+};
+
+#define VCPU_UNINITIALIZED 0
+#define VCPU_READY 2
+#define NO_LP (~0u)
+#define NO_X2APIC_ID (~0u)
+
+struct tdvpr {
+	u8 state;
+	u8 num_pages;
+	u32 assoc_lp;
+	u32 index;
+	u32 x2apic_id;
+	u64 initial_rcx;
+	u64 pages[MAX_TDVPS_PAGES];
+};
+
+/*
+ * An S-EPT entry: lock and host priority (bits 1:0), frame, and the state as
+ * the ABI shows it (bits 63:56); zero is FREE.
+ */
+enum sept_state {
+	SEPT_FREE = 0,
+	SEPT_BLOCKED = 1,
+	SEPT_PENDING = 2,
+	SEPT_PENDING_BLOCKED = 3,
+	SEPT_MAPPED = 4,
+	SEPT_REMOVED = 5,
+	SEPT_NL_BLOCKED = 0x81,
+	SEPT_NL_MAPPED = 0x84,
+};
+
+#define SEPT_STATE_SHIFT 56
+#define SEPT_PA_MASK GENMASK_ULL(51, 12)
+
+static inline enum sept_state sept_state(u64 entry)
+{
+	return entry >> SEPT_STATE_SHIFT;
+}
+
+static inline u64 sept_make(enum sept_state state, u64 pa)
+{
+	return (u64)state << SEPT_STATE_SHIFT | pa;
+}
+
+static inline bool sept_is_leaf(enum sept_state s)
+{
+	return s == SEPT_MAPPED || s == SEPT_PENDING || s == SEPT_BLOCKED ||
+	       s == SEPT_PENDING_BLOCKED;
+}
+
+static inline bool sept_is_blocked(enum sept_state s)
+{
+	return s == SEPT_BLOCKED || s == SEPT_PENDING_BLOCKED || s == SEPT_NL_BLOCKED;
+}
+
+/* Bytes that an entry of @level maps; level 0 is a 4K page. */
+static inline u64 level_size(unsigned int level)
+{
+	return EMU_4K_SIZE << (level * TDX_LEVEL_BITS);
+}
+
+static inline unsigned int current_lp(struct emu_module *m)
+{
+	return m->lp ? m->lp(m) : 0;
+}
+
+static inline unsigned int package_of(const struct emu_module *m, unsigned int lp)
+{
+	return m->lps_per_package && m->nr_packages > 1 ? lp / m->lps_per_package : 0;
+}
+
+static inline u64 all_packages(const struct emu_module *m)
+{
+	return m->nr_packages > 1 ? (1ULL << m->nr_packages) - 1 : 1;
+}
+
+/* ------------------------------------------------------------------- pamt.c */
+
+/* An operand page, found and locked. */
+struct pamt_ref {
+	struct pamt_entry *entry;
+	struct pamt_entry *node;	/* the 2M node that counts the page, or NULL */
+	enum emu_level level;		/* where the walk ended */
+};
+
+/* The TDMR that covers @pa with PAMT initialised there, or NULL. */
+const struct emu_tdmr *pamt_tdmr(const struct emu_module *m, u64 pa);
+bool pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
+				   u64 pa);
+struct pamt_entry *pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+
+/* Is @pa a physical address without HKID bits, aligned to a page of @level? */
+bool hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level);
+
+/*
+ * Explicit walk [1.5.2] to @target or the leaf above it. Returns 0 with the
+ * path's locks held, or OPERAND_BUSY | @op with none of them.
+ */
+u64 pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
+	      unsigned int op, struct pamt_ref *ref);
+/* An explicit 4K operand of type @type: all checks of 1.5.3, and the walk. */
+u64 pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
+		   struct pamt_ref *ref);
+/* An explicit free range of @level (4K or 2M), for AUG. */
+u64 pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
+			 struct pamt_ref *ref);
+/*
+ * Implicit operand: only the leaf entry, no lock, nothing of its parents. A
+ * page that is not there is a corrupted module: NULL, and the module is dead.
+ */
+struct pamt_entry *pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
+				 struct pamt_ref *ref);
+/* The same with its lock; OPERAND_BUSY | @op. */
+u64 pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
+		       struct pamt_ref *ref);
+/* A free page, locked exclusively, becomes @type of the TD at @owner; counted in its node. */
+void pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner);
+/* The reverse: free first, uncounted after [1.5.5]. Returns the hint bit. */
+u64 pamt_free(struct pamt_ref *ref);
+/* 4K entries (2M entries for a 1G page) merge into one, or come out of it; see 1.6.3. */
+u64 pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2]);
+u64 pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1);
+/* A sanity check failed: the module shuts down, as the real one does. */
+u64 module_fatal(struct emu_call *c);
+
+/* --------------------------------------------------------------------- td.c */
+
+/* An explicit TDR operand. *@tdr is set on success. */
+u64 td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr);
+/* The owner of a page that the call has locked, implicit, |TDR. */
+u64 td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr);
+/*
+ * The state checks that most leaves begin with [1.6], and the TDCS; @lock takes
+ * OP_STATE shared. Operation states outside @allowed are refused.
+ */
+u64 td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
+	     struct tdcs **tdcs);
+static inline struct tdcs *td_tdcs(const struct emu_module *m, struct tdr *tdr)
+{
+	return emu_va(m, READ_ONCE(tdr->tdcs[TDCS_CONTROL_PAGE]));
+}
+
+/* ------------------------------------------------------------------- sept.c */
+
+/* A TD and one entry of its S-EPT, found for a GPA operand in RCX. */
+struct sept_ref {
+	struct tdr *tdr;
+	struct tdcs *tdcs;
+	u64 tdr_pa;
+	u64 gpa;
+	unsigned int level;
+	u64 *entry;
+	u64 value;		/* of the entry, read after it was locked */
+};
+
+/*
+ * What the memory leaves begin with: TDR SH, state, GPA operand of a level in
+ * @min..@max (pwl for @max > 4), tree lock in @tree, walk, entry lock.
+ */
+u64 sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
+	       enum emu_lock_mode tree, struct sept_ref *s);
+/* Set the locked entry, keeping its lock and priority bits. */
+void sept_set(struct sept_ref *s, u64 value);
+/* @status | RCX, with the entry in RCX and level and state in RDX. */
+u64 sept_error(struct emu_call *c, const struct sept_ref *s, u64 status);
+/* Blocked and tracked, where the TD may be running; @e is the page's PAMT entry. */
+u64 sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct pamt_entry *e);
+
+#define EMU_LEAF_PROTO(nr, fn, name, version) u64 fn(struct emu_call *c);
+EMU_LEAVES(EMU_LEAF_PROTO)
+#undef EMU_LEAF_PROTO
+
+#endif

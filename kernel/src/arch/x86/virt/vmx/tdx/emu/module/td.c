@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A TD's life, from MNG.CREATE to KEY.FREEID [1.6.1, 1.6.6, 2.6]: the TDR and
+ * TDCS pages, the table of private HKIDs (KOT), the operand and state checks
+ * that most leaves begin with.
+ *
+ * Life cycle: HKID_ASSIGNED -KEY.CONFIG-> KEYS_CONFIGURED -VPFLUSHDONE->
+ * BLOCKED -KEY.FREEID-> TEARDOWN, in which pages are reclaimed. Operation
+ * states: UNINITIALIZED -MNG.INIT-> INITIALIZED -MR.FINALIZE-> RUNNABLE.
+ */
+#include "state.h"
+
+#define ATTRIBUTES_ALLOWED \
+	(BIT_ULL(0) | BIT_ULL(16) | BIT_ULL(27) | BIT_ULL(28) | BIT_ULL(29) | BIT_ULL(30) | \
+	 BIT_ULL(63))
+#define XFAM_ALLOWED 0x6DBE7ULL
+#define XFAM_REQUIRED 0x3ULL
+#define XFAM_AVX BIT_ULL(2)
+#define XFAM_AVX512 (7ULL << 5)
+#define XFAM_CET (3ULL << 11)
+#define XFAM_AMX (3ULL << 17)
+#define CONFIG_FLAGS_ALLOWED 0x1fULL
+#define CONFIG_GPAW BIT_ULL(0)
+#define CONFIG_MAXPA_VIRT BIT_ULL(3)
+#define CONFIG_MAXGPA_VIRT BIT_ULL(4)
+#define EPTP_MT_WB 6
+#define EPTP_PWL_SHIFT 3
+#define EPTP_PWL_MASK 7
+#define MAX_L2_VMS 3
+#define TSC_FREQUENCY_MIN 4
+#define TSC_FREQUENCY_MAX 400
+#define TD_PARAMS_ALIGN 1024
+
+/* TD_PARAMS as the host writes it, 1024 bytes; measured but unused fields are left to skip. */
+struct emu_td_params {
+	u64 attributes;
+	u64 xfam;
+	u16 max_vcpus;
+	u8 num_l2_vms;
+	u8 msr_config_ctls;
+	u8 reserved0[4];
+	u64 eptp_controls;
+	u64 config_flags;
+	u16 tsc_frequency;
+	u8 reserved1[38];
+	u64 mrconfigid[6];
+	u64 mrowner[6];
+	u64 mrownerconfig[6];
+	u64 ia32_arch_capabilities;
+	u64 reserved2[3];
+	u8 cpuid_values[768];
+};
+_Static_assert(sizeof(struct emu_td_params) == TD_PARAMS_ALIGN, "layout of TD_PARAMS");
+_Static_assert(sizeof(struct tdcs) <= EMU_4K_SIZE, "TDCS control page");
+_Static_assert(sizeof(struct pamt_entry) == 16, "PAMT entry size of the ABI");
+
+/* --------------------------------------------------------- what leaves share */
+
+u64 td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr)
+{
+	struct pamt_ref ref;
+	u64 status = pamt_lock_page(c, tdr_pa, PT_TDR, ex, op, &ref);
+
+	if (!status)
+		*tdr = emu_va(c->m, tdr_pa);
+	return status;
+}
+
+u64 td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr)
+{
+	struct pamt_ref ref;
+
+	*tdr = emu_va(c->m, tdr_pa);
+	return pamt_lock_implicit(c, tdr_pa, EMU_LEVEL_4K, ex, EMU_OP_TDR, &ref);
+}
+
+u64 td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
+	     struct tdcs **tdcs)
+{
+	unsigned int op_state;
+
+	if (unlikely(READ_ONCE(tdr->fatal)))
+		return EMU_TD_FATAL;
+	if (unlikely(READ_ONCE(tdr->lifecycle) != TD_KEYS_CONFIGURED))
+		return EMU_TD_KEYS_NOT_CONFIGURED;
+	if (unlikely(READ_ONCE(tdr->num_tdcx) < MIN_TDCS_PAGES))
+		return EMU_TDCS_NOT_ALLOCATED;
+	*tdcs = td_tdcs(c->m, tdr);
+	if (lock && !call_lock(c, &(*tdcs)->op_state_lock, EMU_LOCK_SH))
+		return EMU_OPERAND_BUSY | EMU_OP_OP_STATE;
+	op_state = READ_ONCE((*tdcs)->op_state);
+	if (unlikely(!(allowed >> op_state & 1)))
+		return EMU_OP_STATE_INCORRECT | op_state;
+	return 0;
+}
+
+static u64 lock_kot(struct emu_call *c, enum emu_lock_mode mode)
+{
+	return call_lock(c, &c->m->kot_lock, mode) ? 0 : EMU_OPERAND_BUSY | EMU_OP_KOT;
+}
+
+/* ---------------------------------------------------------------- creation */
+
+u64 emu_tdh_mng_create(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	u64 hkid = c->args->rdx, index = hkid - m->first_hkid, status;
+	struct pamt_ref ref;
+	struct tdr *tdr;
+
+	if (index >= m->nr_hkids)
+		return EMU_OPERAND_INVALID | EMU_OP_RDX;
+	status = pamt_lock_page(c, c->args->rcx, PT_NDA, true, EMU_OP_RCX, &ref);
+	if (status)
+		return status;
+	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
+	if (status)
+		return status;
+	if (m->hkid_state[index] != HKID_FREE)
+		return EMU_HKID_NOT_FREE;
+
+	m->hkid_state[index] = HKID_ASSIGNED;
+	tdr = emu_va(m, c->args->rcx);
+	memset(tdr, 0, sizeof(*tdr));
+	tdr->lifecycle = TD_HKID_ASSIGNED;
+	tdr->hkid = hkid;
+	pamt_assign(&ref, PT_TDR, 0);
+	return 0;
+}
+
+u64 emu_tdh_mng_key_config(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	u64 package = 1ULL << package_of(m, current_lp(m)), status;
+	struct tdr *tdr;
+
+	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	if (status)
+		return status;
+	if (tdr->fatal)
+		return EMU_TD_FATAL;
+	if (tdr->lifecycle != TD_HKID_ASSIGNED)
+		return EMU_LIFECYCLE_STATE_INCORRECT;
+	if (tdr->pkg_configured & package)
+		return EMU_KEY_CONFIGURED;
+	tdr->pkg_configured |= package;
+	if (tdr->pkg_configured == all_packages(m))
+		WRITE_ONCE(tdr->lifecycle, TD_KEYS_CONFIGURED);
+	return 0;
+}
+
+static void init_tdcs_page(void *page, unsigned int index)
+{
+	if (index == TDCS_CONTROL_PAGE)
+		memset(page, 0, sizeof(struct tdcs));
+	else if (index == TDCS_SEPT_ROOT_PAGE)
+		memset(page, 0, EMU_ENTRIES * sizeof(u64));
+}
+
+u64 emu_tdh_mng_addcx(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	u64 page = c->args->rcx, tdr_pa = c->args->rdx, status;
+	struct pamt_ref ref;
+	struct tdr *tdr;
+	unsigned int op_state;
+
+	status = td_lock(c, tdr_pa, true, EMU_OP_RDX, &tdr);
+	if (status)
+		return status;
+	if (tdr->fatal)
+		return EMU_TD_FATAL;
+	if (tdr->lifecycle != TD_KEYS_CONFIGURED)
+		return EMU_TD_KEYS_NOT_CONFIGURED;
+	if (tdr->num_tdcx >= MAX_TDCS_PAGES)
+		return EMU_TDCX_NUM_INCORRECT;
+	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	if (status)
+		return status;
+	if (tdr->num_tdcx >= MIN_TDCS_PAGES) {
+		op_state = READ_ONCE(td_tdcs(m, tdr)->op_state);
+		if (!(OPS_MNG_ADDCX >> op_state & 1))
+			return EMU_OP_STATE_INCORRECT | op_state;
+	}
+	init_tdcs_page(emu_va(m, page), tdr->num_tdcx);
+	WRITE_ONCE(tdr->tdcs[tdr->num_tdcx], page);
+	WRITE_ONCE(tdr->num_tdcx, tdr->num_tdcx + 1);
+	xadd(&tdr->chldcnt, 1);
+	pamt_assign(&ref, PT_TDCX, tdr_pa);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- MNG.INIT */
+
+static bool bytes_are_zero(const void *p, size_t n)
+{
+	const u8 *b = p;
+
+	while (n--)
+		if (*b++)
+			return false;
+	return true;
+}
+
+static bool all_or_none(u64 xfam, u64 group)
+{
+	return !(xfam & group) || (xfam & group) == group;
+}
+
+static bool xfam_is_valid(u64 xfam)
+{
+	if (xfam & ~XFAM_ALLOWED || (xfam & XFAM_REQUIRED) != XFAM_REQUIRED)
+		return false;
+	if (xfam & XFAM_AVX512 && !(xfam & XFAM_AVX))
+		return false;
+	return all_or_none(xfam, XFAM_AVX512) && all_or_none(xfam, XFAM_CET) &&
+	       all_or_none(xfam, XFAM_AMX);
+}
+
+static bool config_flags_are_valid(u64 flags)
+{
+	return !(flags & ~CONFIG_FLAGS_ALLOWED) &&
+	       (flags & (CONFIG_MAXPA_VIRT | CONFIG_MAXGPA_VIRT)) !=
+		       (CONFIG_MAXPA_VIRT | CONFIG_MAXGPA_VIRT);
+}
+
+static bool eptp_is_valid(u64 eptp, u64 flags)
+{
+	u64 pwl = eptp >> EPTP_PWL_SHIFT & EPTP_PWL_MASK;
+
+	if (eptp != (pwl << EPTP_PWL_SHIFT | EPTP_MT_WB))
+		return false;
+	return pwl == 4 || (pwl == 3 && !(flags & CONFIG_GPAW));
+}
+
+/* 0, or OPERAND_INVALID with the field's operand id, in the module's order. */
+static u64 check_td_params(const struct emu_td_params *p)
+{
+	if (p->attributes & ~ATTRIBUTES_ALLOWED)
+		return EMU_OPERAND_INVALID | EMU_OP_ATTRIBUTES;
+	if (!xfam_is_valid(p->xfam))
+		return EMU_OPERAND_INVALID | EMU_OP_XFAM;
+	if (!p->max_vcpus || p->max_vcpus > MAX_VCPUS)
+		return EMU_OPERAND_INVALID | EMU_OP_MAX_VCPUS;
+	if (p->num_l2_vms > MAX_L2_VMS)
+		return EMU_OPERAND_INVALID | EMU_OP_NUM_L2_VMS;
+	if (!bytes_are_zero(p->reserved0, sizeof(p->reserved0)))
+		return EMU_OPERAND_INVALID | EMU_OP_RDX;
+	if (!config_flags_are_valid(p->config_flags))
+		return EMU_OPERAND_INVALID | EMU_OP_EXEC_CONTROLS;
+	if (!eptp_is_valid(p->eptp_controls, p->config_flags))
+		return EMU_OPERAND_INVALID | EMU_OP_EPTP_CONTROLS;
+	if (p->tsc_frequency < TSC_FREQUENCY_MIN || p->tsc_frequency > TSC_FREQUENCY_MAX)
+		return EMU_OPERAND_INVALID | EMU_OP_TSC_FREQUENCY;
+	if (!bytes_are_zero(p->reserved1, sizeof(p->reserved1)) ||
+	    !bytes_are_zero(p->reserved2, sizeof(p->reserved2)))
+		return EMU_OPERAND_INVALID | EMU_OP_RDX;
+	return 0;
+}
+
+static void apply_td_params(struct tdcs *tdcs, const struct emu_td_params *p)
+{
+	unsigned int shared_bit = p->config_flags & CONFIG_GPAW ? 51 : 47;
+	unsigned int table_bits;
+
+	tdcs->pwl = p->eptp_controls >> EPTP_PWL_SHIFT & EPTP_PWL_MASK;
+	table_bits = EMU_4K_SHIFT + (tdcs->pwl + 1) * TDX_LEVEL_BITS;
+	tdcs->gpa_bits = min(shared_bit, table_bits);
+	tdcs->max_vcpus = p->max_vcpus;
+	tdcs->tsc_frequency = p->tsc_frequency;
+	tdcs->attributes = p->attributes;
+	tdcs->xfam = p->xfam;
+	tdcs->config_flags = p->config_flags;
+	tdcs->epoch = 1;
+	WRITE_ONCE(tdcs->op_state, OP_STATE_INITIALIZED);
+}
+
+u64 emu_tdh_mng_init(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	u64 params_pa = c->args->rdx, status;
+	const struct emu_td_params *params;
+	struct tdcs *tdcs;
+	struct tdr *tdr;
+
+	status = td_lock(c, c->args->rcx & ~1ULL, true, EMU_OP_RCX, &tdr);
+	if (status)
+		return status;
+	status = td_check(c, tdr, OPS_MNG_INIT, false, &tdcs);
+	if (status)
+		return status;
+	if (!IS_ALIGNED(params_pa, (u64)TD_PARAMS_ALIGN) || params_pa >= m->max_pa)
+		return EMU_OPERAND_INVALID | EMU_OP_RDX;
+	params = emu_va(m, params_pa);
+	status = check_td_params(params);
+	if (status)
+		return status;
+	apply_td_params(tdcs, params);
+	return 0;
+}
+
+u64 emu_tdh_mr_finalize(struct emu_call *c)
+{
+	struct tdcs *tdcs;
+	struct tdr *tdr;
+	u64 status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+
+	if (status)
+		return status;
+	status = td_check(c, tdr, OPS_BUILD, false, &tdcs);
+	if (status)
+		return status;
+	if (!READ_ONCE(tdcs->num_vcpus))
+		return EMU_NO_VCPUS;
+	WRITE_ONCE(tdcs->op_state, OP_STATE_RUNNABLE);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- teardown */
+
+u64 emu_tdh_mng_vpflushdone(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	struct tdr *tdr;
+	u64 index, status;
+
+	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	if (status)
+		return status;
+	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
+	if (status)
+		return status;
+	if (tdr->lifecycle != TD_KEYS_CONFIGURED && tdr->lifecycle != TD_HKID_ASSIGNED)
+		return EMU_LIFECYCLE_STATE_INCORRECT;
+	if (tdr->num_tdcx >= MIN_TDCS_PAGES) {
+		struct tdcs *tdcs = td_tdcs(m, tdr);
+
+		if (READ_ONCE(tdcs->op_state) != OP_STATE_UNINITIALIZED &&
+		    READ_ONCE(tdcs->num_assoc_vcpus))
+			return EMU_FLUSHVP_NOT_DONE;
+	}
+	index = tdr->hkid - m->first_hkid;
+	WRITE_ONCE(m->hkid_wb[index], all_packages(m));
+	m->hkid_state[index] = HKID_FLUSHED;
+	WRITE_ONCE(tdr->lifecycle, TD_BLOCKED);
+	return 0;
+}
+
+/* Package @package has written its caches back: one thing less before the HKID is free. */
+static void wb_done(struct emu_module *m, unsigned int hkid, unsigned int package)
+{
+	u8 old = READ_ONCE(m->hkid_wb[hkid]);
+
+	while (!try_cmpxchg(&m->hkid_wb[hkid], &old, (u8)(old & ~(1u << package))))
+		;
+}
+
+u64 emu_tdh_phymem_cache_wb(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	unsigned int package = package_of(m, current_lp(m)), i;
+	bool any = false;
+	u64 status;
+
+	if (c->args->rcx > 1)
+		return EMU_OPERAND_INVALID | EMU_OP_RCX;
+	if (!call_lock(c, &m->wbt_lock[package], EMU_LOCK_PLAIN_EX))
+		return EMU_OPERAND_BUSY | EMU_OP_WBCACHE;
+	status = lock_kot(c, EMU_LOCK_PLAIN_SH);
+	if (status)
+		return status;
+	/* A write-back is never interrupted here, so there is none to resume. */
+	if (c->args->rcx == 1)
+		return EMU_WBCACHE_RESUME_ERROR;
+	for (i = 0; i < m->nr_hkids; i++) {
+		if (READ_ONCE(m->hkid_state[i]) != HKID_FLUSHED)
+			continue;
+		any = true;
+		wb_done(m, i, package);
+	}
+	return any ? 0 : EMU_NO_HKID_READY_TO_WBCACHE;
+}
+
+u64 emu_tdh_mng_key_freeid(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	struct tdr *tdr;
+	u64 index, status;
+
+	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	if (status)
+		return status;
+	if (tdr->lifecycle != TD_BLOCKED)
+		return EMU_LIFECYCLE_STATE_INCORRECT;
+	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
+	if (status)
+		return status;
+	index = tdr->hkid - m->first_hkid;
+	if (READ_ONCE(m->hkid_wb[index]))
+		return EMU_WBCACHE_NOT_COMPLETE;
+	m->hkid_state[index] = HKID_FREE;
+	WRITE_ONCE(tdr->lifecycle, TD_TEARDOWN);
+	return 0;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TDMRs: the checks of TDH.SYS.CONFIG on the host's description, and
+ * TDH.SYS.TDMR.INIT, which makes memory usable piece by piece [1.6.5].
+ *
+ * The PAMT areas are zero, which is "not directly assigned" everywhere, so
+ * initialising means marking reserved pages: RSVD entries in a static 4K array,
+ * ones in the bitmap of Dynamic PAMT. A piece is usable once its 1G is complete.
+ */
+#include "state.h"
+
+/* 4K pages that one call initialises: 4 MB static, 16 MB dynamic at 512 entries. */
+#define INIT_PAGES_STATIC (2 * EMU_ENTRIES)
+#define INIT_PAGES_DYNAMIC (8 * EMU_ENTRIES)
+
+struct range {
+	u64 base, size;
+};
+
+static bool ranges_overlap(struct range a, struct range b)
+{
+	return a.base < b.base + b.size && b.base < a.base + a.size;
+}
+
+static struct range pamt_range(const struct emu_tdmr *t, unsigned int level)
+{
+	switch (level) {
+	case EMU_LEVEL_1G:
+		return (struct range){ t->pamt_1g_base, t->pamt_1g_size };
+	case EMU_LEVEL_2M:
+		return (struct range){ t->pamt_2m_base, t->pamt_2m_size };
+	}
+	return (struct range){ t->pamt_4k_base, t->pamt_4k_size };
+}
+
+static u64 pamt_size_needed(const struct emu_module *m, const struct emu_tdmr *t,
+			    unsigned int level)
+{
+	u64 entries = t->size / level_size(level);
+
+	if (level == EMU_LEVEL_4K && m->dynamic)
+		return DIV_ROUND_UP(entries, 8);
+	return entries * sizeof(struct pamt_entry);
+}
+
+/* Does @r lie in memory of @t that a TD may own? */
+static bool in_usable_tdmr(const struct emu_tdmr *t, struct range r)
+{
+	u64 at = r.base > t->base ? r.base : t->base;
+	u64 end = r.base + r.size < t->base + t->size ? r.base + r.size : t->base + t->size;
+	unsigned int i;
+
+	/* Reserved areas ascend, so one pass walks the overlap from its start. */
+	for (i = 0; i < t->nr_reserved && at < end; i++) {
+		u64 base = t->base + t->reserved[i].offset;
+
+		if (base <= at && at < base + t->reserved[i].size)
+			at = base + t->reserved[i].size;
+	}
+	return at < end;
+}
+
+static u64 check_reserved(const struct emu_tdmr *t, unsigned int index)
+{
+	u64 end = 0;
+	unsigned int i;
+
+	if (t->nr_reserved > EMU_MAX_RESERVED)
+		return EMU_INVALID_RESERVED_IN_TDMR | index;
+	for (i = 0; i < t->nr_reserved; i++) {
+		const struct emu_reserved *r = &t->reserved[i];
+		u64 operand = (u64)i << 8 | index;
+
+		if (!r->size || !IS_ALIGNED(r->offset, EMU_4K_SIZE) ||
+		    !IS_ALIGNED(r->size, EMU_4K_SIZE) || r->offset >= t->size ||
+		    r->size > t->size - r->offset)
+			return EMU_INVALID_RESERVED_IN_TDMR | operand;
+		if (r->offset < end)
+			return EMU_NON_ORDERED_RESERVED_IN_TDMR | operand;
+		end = r->offset + r->size;
+	}
+	return 0;
+}
+
+static u64 check_tdmr(const struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int i)
+{
+	const struct emu_tdmr *t = &tdmr[i];
+
+	if (!t->size || !IS_ALIGNED(t->base, EMU_1G_SIZE) || !IS_ALIGNED(t->size, EMU_1G_SIZE))
+		return EMU_INVALID_TDMR | i;
+	if (i && t->base < tdmr[i - 1].base + tdmr[i - 1].size)
+		return EMU_NON_ORDERED_TDMR | i;
+	/* All memory below max_pa is convertible here. */
+	if (t->base >= m->max_pa || t->size > m->max_pa - t->base)
+		return EMU_TDMR_OUTSIDE_CMRS | i;
+	return check_reserved(t, i);
+}
+
+static u64 check_pamt(const struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
+		      unsigned int i, unsigned int level)
+{
+	struct range r = pamt_range(&tdmr[i], level);
+	u64 operand = (u64)level << 8 | i;
+	unsigned int j, l;
+
+	if (!IS_ALIGNED(r.base, EMU_4K_SIZE) || !IS_ALIGNED(r.size, EMU_4K_SIZE) ||
+	    r.size < pamt_size_needed(m, &tdmr[i], level))
+		return EMU_INVALID_PAMT | operand;
+	if (r.base >= m->max_pa || r.size > m->max_pa - r.base)
+		return EMU_PAMT_OUTSIDE_CMRS | operand;
+	for (j = 0; j < nr; j++) {
+		if (in_usable_tdmr(&tdmr[j], r))
+			return EMU_PAMT_OVERLAP | operand;
+		for (l = EMU_LEVEL_4K; l <= EMU_LEVEL_1G; l++)
+			if ((j < i || (j == i && l < level)) &&
+			    ranges_overlap(r, pamt_range(&tdmr[j], l)))
+				return EMU_PAMT_OVERLAP | operand;
+	}
+	return 0;
+}
+
+static void reset_state(struct emu_module *m)
+{
+	unsigned int i;
+
+	m->fatal = 0;
+	m->global_lock = 0;
+	m->kot_lock = 0;
+	for (i = 0; i < EMU_MAX_PACKAGES; i++)
+		m->wbt_lock[i] = 0;
+	for (i = 0; i < EMU_MAX_HKIDS; i++) {
+		m->hkid_state[i] = i ? HKID_FREE : HKID_RESERVED;
+		m->hkid_wb[i] = 0;
+	}
+}
+
+u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
+		      bool dynamic)
+{
+	unsigned int i, level;
+	u64 status;
+
+	if (nr == 0 || nr > EMU_MAX_TDMRS)
+		return EMU_OPERAND_INVALID | EMU_OP_RDX;
+	if (m->nr_hkids == 0 || m->nr_hkids > EMU_MAX_HKIDS || m->nr_packages > EMU_MAX_PACKAGES)
+		return EMU_OPERAND_INVALID | EMU_OP_R8;
+	m->ready = false;
+	m->dynamic = dynamic;
+	for (i = 0; i < nr; i++) {
+		status = check_tdmr(m, tdmr, i);
+		if (status)
+			return status;
+	}
+	for (i = 0; i < nr; i++)
+		for (level = EMU_LEVEL_4K; level <= EMU_LEVEL_1G; level++) {
+			status = check_pamt(m, tdmr, nr, i, level);
+			if (status)
+				return status;
+		}
+	for (i = 0; i < nr; i++) {
+		m->tdmr[i] = tdmr[i];
+		m->tdmr[i].initialised = 0;
+		m->tdmr[i].init_next = 0;
+		m->tdmr[i].lock = 0;
+	}
+	m->nr_tdmrs = nr;
+	reset_state(m);
+	WRITE_ONCE(m->ready, true);
+	return 0;
+}
+
+static void mark_reserved(struct emu_module *m, const struct emu_tdmr *t, u64 offset)
+{
+	u64 page = offset >> EMU_4K_SHIFT;
+	struct pamt_entry *e;
+
+	if (m->dynamic) {
+		set_bit(page, emu_va(m, t->pamt_4k_base));
+		return;
+	}
+	e = (struct pamt_entry *)emu_va(m, t->pamt_4k_base) + page;
+	WRITE_ONCE(e->type, PT_RSVD);
+}
+
+/* Mark what is reserved in [@start, @end), bytes from the TDMR's base. */
+static void init_range(struct emu_module *m, const struct emu_tdmr *t, u64 start, u64 end)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->nr_reserved; i++) {
+		u64 at = max(start, t->reserved[i].offset);
+		u64 stop = min(end, t->reserved[i].offset + t->reserved[i].size);
+
+		for (; at < stop; at += EMU_4K_SIZE)
+			mark_reserved(m, t, at);
+	}
+}
+
+u64 emu_tdh_sys_tdmr_init(struct emu_call *c)
+{
+	struct emu_module *m = c->m;
+	u64 base = c->args->rcx, step, next;
+	struct emu_tdmr *t = NULL;
+	unsigned int i;
+
+	c->args->rdx = 0;
+	for (i = 0; i < m->nr_tdmrs; i++)
+		if (m->tdmr[i].base == base)
+			t = &m->tdmr[i];
+	if (!t)
+		return EMU_OPERAND_INVALID | EMU_OP_RCX;
+	if (!call_lock(c, &t->lock, EMU_LOCK_PLAIN_EX))
+		return EMU_OPERAND_BUSY | EMU_OP_RCX;
+	if (t->init_next >= t->size)
+		return EMU_TDMR_ALREADY_INITIALIZED;
+
+	step = (m->dynamic ? INIT_PAGES_DYNAMIC : INIT_PAGES_STATIC) << EMU_4K_SHIFT;
+	next = min(t->init_next + step, t->size);
+	init_range(m, t, t->init_next, next);
+	t->init_next = next;
+	smp_store_release(&t->initialised, next & ~(EMU_1G_SIZE - 1));
+	c->args->rdx = t->base + (next & ~(EMU_1G_SIZE - 1));
+	return 0;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting for another CPU, in one place: every wait of every strategy passes
+ * pamt_wait_begin() and pamt_wait_end(), where it is timed, told true from
+ * false, and shown to the kernel's lock tools as a contention of the lock or
+ * state word.
+ */
+#include <linux/sched/clock.h>
+#include <trace/events/lock.h>
+
+#include "pamt.h"
+
+void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigned long region,
+		     unsigned long holder)
+{
+	w->same_region = holder == region;
+	w->start = local_clock();
+	trace_contention_begin(what, LCB_F_SPIN);
+}
+
+void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what)
+{
+	struct pamt_stats *st = this_cpu_ptr(p->stats);
+	u64 ns = local_clock() - w->start;
+
+	trace_contention_end(what, 0);
+	st->wait_count[w->same_region]++;
+	st->wait_ns[w->same_region] += ns;
+	pamt_hist_add(&st->wait, ns);
+}
+
+u64 pamt_lock_slow(struct pamt *p, struct pamt_lock *l, unsigned long region)
+{
+	struct pamt_waiting w;
+
+	pamt_wait_begin(p, &w, l, region, READ_ONCE(l->region));
+	spin_lock(&l->lock);
+	pamt_wait_end(p, &w, l);
+	return w.start;
+}
