@@ -9,7 +9,7 @@ question = Does taking and dropping PAMT references cost anything when many TDs 
 asked_by = Rick Edgecombe, 13 and 14 Aug 2025 (the measurement); Sean Christopherson, 11 Aug 2025
 primary = pamt_ns_per_page
 placement = buddy
-bench_scale = 1/512
+bench_scale = 1/1024
 
 [td boot]
 count = 10

@@ -138,9 +138,11 @@ void executor_choices(struct choices *c)
 	};
 
 	c->kind = "executor";
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		add(c, list[i].name, list[i].what, list[i].built ? "" : "not built yet")->not_built =
-			!list[i].built;
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		const char *note = list[i].built ? "" : "not built yet";
+
+		add(c, list[i].name, list[i].what, note)->not_built = !list[i].built;
+	}
 }
 
 void format_choices(struct choices *c)

@@ -49,7 +49,8 @@ static void complete_value(FILE *out)
 	fputs(")\n\t\tvalues=\"all $(\"$cmd\" \"$verb\" \"$opt=help\" 2>/dev/null | "
 	      "awk '{print $1}')\"\n"
 	      "\t\thead=${cur%\"${cur##*,}\"}\n"
-	      "\t\tmapfile -t COMPREPLY < <(compgen -P \"$head\" -W \"$values\" -- \"${cur##*,}\")\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -P \"$head\" -W \"$values\" "
+	      "-- \"${cur##*,}\")\n"
 	      "\t\tcompopt -o nospace\n\t\treturn ;;\n\t", out);
 	enumerated(out, false);
 	fputs(")\n\t\tvalues=$(\"$cmd\" \"$verb\" \"$opt=help\" 2>/dev/null | awk '{print $1}')\n"
@@ -60,7 +61,8 @@ static void complete_value(FILE *out)
 
 static void complete_argument(FILE *out)
 {
-	fputs("\tcase $verb in\n\tlist) values=\"strategies workloads machines executors metrics\" ;;\n"
+	fputs("\tcase $verb in\n"
+	      "\tlist) values=\"strategies workloads machines executors metrics\" ;;\n"
 	      "\thelp) values=\"", out);
 	for (int i = 0; i < NR_VERBS; i++)
 		fprintf(out, "%s ", verbs[i].name);

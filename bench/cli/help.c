@@ -81,8 +81,8 @@ void help_global(FILE *out)
 	fputs("\nexit codes:\n", out);
 	for (int i = 0; i < NR_EXIT_CODES; i++)
 		fprintf(out, "  %d  %s\n", i, exit_codes[i]);
-	fputs("\n\"dpamt VERB --help\" lists the options of a verb; an option that takes one of a list\n"
-	      "of names takes \"help\", too. First steps:\n"
+	fputs("\n\"dpamt VERB --help\" lists the options of a verb; an option that takes one of\n"
+	      "a list of names takes \"help\", too. First steps:\n"
 	      "  dpamt list\n"
 	      "  dpamt run --dry-run\n"
 	      "  dpamt run --workload fault-storm --strategy global-fast,lockless\n", out);

@@ -230,7 +230,8 @@ static int parse_one_over(const struct option *opt, struct option_value *v, cons
 	uint64_t num, den;
 
 	if (parse_scale(text, &num, &den) || num != 1)
-		return complain(DPAMT_USAGE, "--%s: \"%s\" is no scale; valid: 1, or 1/N with N to %llu",
+		return complain(DPAMT_USAGE,
+				"--%s: \"%s\" is no scale; valid: 1, or 1/N with N to %llu",
 				opt->name, td_quote(quote, text), (unsigned long long)opt->max);
 	v->number = den;
 	return GO_ON;
@@ -353,7 +354,8 @@ static int parse_argument(struct options *o, const char *arg)
 	char quote[TD_QUOTE_MAX];
 
 	if (o->nr_args == verb->max_args)
-		return complain(DPAMT_USAGE, "%s: unexpected argument \"%s\"; usage: dpamt %s%s%s [options]",
+		return complain(DPAMT_USAGE,
+				"%s: unexpected argument \"%s\"; usage: dpamt %s%s%s [options]",
 				verb->name, td_quote(quote, arg), verb->name,
 				verb->args[0] ? " " : "", verb->args);
 	o->args[o->nr_args++] = arg;
@@ -384,8 +386,8 @@ static int find_verb(struct options *o, const char *name)
 		snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", names[i]);
 	}
 	suggestion(near, "", nearest(name, names, NR_VERBS));
-	return complain(DPAMT_USAGE, "unknown verb \"%s\"%s%s valid: %s", td_quote(quote, name), near,
-			near[0] ? "" : ";", list);
+	return complain(DPAMT_USAGE, "unknown verb \"%s\"%s%s valid: %s", td_quote(quote, name),
+			near, near[0] ? "" : ";", list);
 }
 
 /* Defaults, for what the command line left out. */

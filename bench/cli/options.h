@@ -55,10 +55,10 @@ enum option_type {
 	       ON_RUN | ON_CHECK | ON_COMPARE, "refcount strategies")                              \
 	OPTION(WORKLOAD, "workload", FILES, "NAME|FILE[,..]|all",                                  \
 	       "boot-10x16g,fault-storm,conversion-storm", 0, 0, workload_choices,                 \
-	       ON_RUN | ON_COMPARE, "workloads; compare takes names only")                              \
+	       ON_RUN | ON_COMPARE, "workloads; compare takes names only")                         \
 	OPTION(ON, "on", CHOICE, "EXECUTOR", "model", 0, 0, executor_choices, ON_RUN,              \
 	       "where the workloads run")                                                          \
-	OPTION(MACHINE, "machine", FILE, "NAME|FILE", "published", 0, 0, machine_choices, ON_RUN,        \
+	OPTION(MACHINE, "machine", FILE, "NAME|FILE", "published", 0, 0, machine_choices, ON_RUN,  \
 	       "machine file: what SEAMCALLs and KVM cost")                                        \
 	OPTION(SCALE, "scale", SCALE, "1|1/N", NULL, 1, 1 << 20, NULL, ON_RUN,                     \
 	       "shrink memory to 1/N; by default what the workload says, or 1")                    \

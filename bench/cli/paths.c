@@ -127,8 +127,8 @@ char *run_folder(const char *name, const char *out)
 	dir = must_print("%s/%s", out, name);
 	if (has_run(dir, &when))
 		return dir;
-	complain(0, "no run \"%s\": neither %s nor %s has a run.json; valid: a run id, its folder, latest",
-		 name, name, dir);
+	complain(0, "no run \"%s\": neither %s nor %s has a run.json; valid: a run id, its folder, "
+		    "latest", name, name, dir);
 	free(dir);
 	return NULL;
 }

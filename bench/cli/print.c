@@ -6,7 +6,6 @@
 #include "cli/cli.h"
 #include "report/report.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -18,9 +17,20 @@ int complain(int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	/* What the user typed, or a file says, must not drive the terminal. */
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	fflush(stdout);
 	fprintf(stderr, "dpamt: %s\n", line);
 	return code;
+}
+
+/* main() tells of an error of stdout itself, once. */
+static int not_printed(const char *why)
+{
+	return ferror(stdout) ? DPAMT_ENVIRONMENT :
+				complain(DPAMT_ENVIRONMENT, "the document: %s", why);
 }
 
 int print_json(json_t *json)
@@ -32,7 +42,7 @@ int print_json(json_t *json)
 	ret = json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	json_decref(json);
 	putchar('\n');
-	return ret ? complain(DPAMT_ENVIRONMENT, "stdout: cannot write the document") : DPAMT_FINE;
+	return ret ? not_printed("cannot write the document") : DPAMT_FINE;
 }
 
 int print_run(const struct result_run *run, const char *format, bool full)
@@ -47,5 +57,5 @@ int print_run(const struct result_run *run, const char *format, bool full)
 		ret = report_markdown(stdout, run);
 	else
 		ret = full ? report_text(stdout, run) : report_summary(stdout, run);
-	return ret ? complain(DPAMT_ENVIRONMENT, "stdout: %s", strerror(-ret)) : DPAMT_FINE;
+	return ret ? not_printed(strerror(-ret)) : DPAMT_FINE;
 }

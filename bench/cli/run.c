@@ -87,8 +87,8 @@ static int check_threads(const struct options *o, const struct topology *topo)
 		snprintf(present, sizeof(present), " that this process may use, of %zu",
 			 topology_nr_present(topo));
 	return complain(DPAMT_USAGE,
-			"--threads: %s is more than the CPUs present: %zu (%s)%s; the way beyond is "
-			"the simulated machine, --on sim",
+			"--threads: %s is more than the CPUs present: %zu (%s)%s; the way beyond "
+			"is the simulated machine, --on sim",
 			o->v[OPT_THREADS].text, nr, topology_cpu_list(topo, list, sizeof(list)),
 			present);
 }

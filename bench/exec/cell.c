@@ -69,6 +69,7 @@ void cell_pairs(struct cell *c, struct pair_event *event, size_t nr, u64 preinst
 	c->pairs_peak_bytes = peak * PAIR_BYTES;
 }
 
+/* Every value becomes the middle of its bin: quantiles to 1/32, sum and maximum are kept apart. */
 void cell_hist(struct hist *to, const struct pamt_hist *from)
 {
 	unsigned int i, n;
@@ -76,17 +77,9 @@ void cell_hist(struct hist *to, const struct pamt_hist *from)
 	hist_reset(to);
 	for (i = 0; i < PAMT_HIST_BINS; i++) {
 		u64 low = pamt_hist_low(i), high = pamt_hist_low(i + 1);
-		u64 mid = low + (high - low) / 2;
 
-		if (mid > from->max_ns)
-			mid = from->max_ns > low ? from->max_ns : low;
 		for (n = 0; n < from->bin[i]; n++)
-			hist_add(to, mid);
-	}
-	if (to->count) {
-		to->sum = from->sum_ns;
-		to->max = from->max_ns;
-		to->min = to->min < to->max ? to->min : to->max;
+			hist_add(to, low + (high - low) / 2);
 	}
 }
 
@@ -268,6 +261,7 @@ static void throughput_metrics(json_t *m, const struct cell *c)
 	put(m, "elapsed_ns", c->elapsed_ns);
 	put_real(m, "fairness", fairness(c));
 	put(m, "overrun_count", c->overruns);
+	put(m, "stall_count", c->sum.stalls);
 	put_real(m, "overrun_pct", 100 * ratio(c->overruns, c->seamcalls));
 	put_real(m, "steal_pct", c->steal_pct);
 	for (i = 0; i < NR_COUNTERS; i++)

@@ -57,15 +57,25 @@ static __always_inline void cas_add(atomic_t *v, int n)
 		;
 }
 
-static __always_inline void locked_inc(struct pamt *p, unsigned long lock, unsigned long w, int n)
+/* A get and a put as one lock around each would have them, and a page pair taken and returned. */
+static __always_inline void locked_pair(struct pamt *p, unsigned long lock, unsigned long w,
+					struct pamt_cache *cache)
 {
+	struct pamt_pair pair;
+
+	pamt_pair_alloc(p, cache, &pair);
 	spin_lock(&p->locks[lock].lock);
-	WRITE_ONCE(p->count[w].counter, READ_ONCE(p->count[w].counter) + n);
+	WRITE_ONCE(p->count[w].counter, READ_ONCE(p->count[w].counter) + 1);
+	spin_unlock(&p->locks[lock].lock);
+	pamt_pair_free(p, cache, &pair);
+	spin_lock(&p->locks[lock].lock);
+	WRITE_ONCE(p->count[w].counter, READ_ONCE(p->count[w].counter) - 1);
 	spin_unlock(&p->locks[lock].lock);
 }
 
 /* One floor loop of @n iterations, in the same shape and over the same words as cost_loop.c. */
-static noinline void floor_loop(enum floor f, struct pamt *p, unsigned long n)
+static noinline void floor_loop(enum floor f, struct pamt *p, struct pamt_cache *cache,
+				unsigned long n)
 {
 	unsigned long i;
 
@@ -105,16 +115,12 @@ static noinline void floor_loop(enum floor f, struct pamt *p, unsigned long n)
 		}
 		break;
 	case FLOOR_LOCK_ONE:
-		for (i = 0; i < n; i++) {
-			locked_inc(p, 0, i % COST_WORDS, 1);
-			locked_inc(p, 0, i % COST_WORDS, -1);
-		}
+		for (i = 0; i < n; i++)
+			locked_pair(p, 0, i % COST_WORDS, cache);
 		break;
 	case FLOOR_LOCK_MANY:
-		for (i = 0; i < n; i++) {
-			locked_inc(p, i % 256, i % COST_WORDS, 1);
-			locked_inc(p, i % 256, i % COST_WORDS, -1);
-		}
+		for (i = 0; i < n; i++)
+			locked_pair(p, i % 256, i % COST_WORDS, cache);
 		break;
 	case NR_FLOORS:
 		break;
@@ -129,14 +135,14 @@ static void least(double *best, u64 ns)
 		*best = per;
 }
 
-static void round_floors(struct pamt *p, double *best)
+static void round_floors(struct world *w, struct pamt_cache *cache, double *best)
 {
 	unsigned int f;
 	u64 t;
 
 	for (f = 0; f < NR_FLOORS; f++) {
 		t = clock_ns();
-		floor_loop(f, p, ITERATIONS);
+		floor_loop(f, &w->pamt, cache, ITERATIONS);
 		least(&best[f], clock_ns() - t);
 	}
 }
@@ -279,9 +285,10 @@ json_t *cost_measure(const struct pamt_ops *const *ops, unsigned int nr, char *m
 	double floor[NR_FLOORS] = { 0 };
 	unsigned int i, round, up = 0;
 	json_t *out = NULL;
-	struct pamt bare;
+	struct pamt_cache pages = { .nr = 4, .page = { 1, 2, 3, 4 } };
+	struct world bare = { 0 };
 
-	if (!c || pamt_init(&bare, &floor_ops, 0, COST_WORDS)) {
+	if (!c || pamt_init(&bare.pamt, &floor_ops, 0, COST_WORDS)) {
 		snprintf(err, err_size, "out of memory");
 		free(c);
 		return NULL;
@@ -291,7 +298,7 @@ json_t *cost_measure(const struct pamt_ops *const *ops, unsigned int nr, char *m
 		if (costs_init(&c[up], ops[up], mem + up * COST_ARENA, err, err_size))
 			goto out;
 	for (round = 0; round < ROUNDS; round++) {
-		round_floors(&bare, floor);
+		round_floors(&bare, &pages, floor);
 		for (i = 0; i < nr; i++)
 			round_costs(&c[(i + round) % nr], round);
 	}
@@ -306,7 +313,7 @@ out:
 			out = NULL;
 		}
 	}
-	pamt_destroy(&bare);
+	pamt_destroy(&bare.pamt);
 	free(c);
 	return out;
 }

@@ -22,7 +22,6 @@ struct scenario {
 	struct world world;
 	unsigned int cpus;
 	u64 rng[MAX_CPUS];
-	bool injected[MAX_CPUS];	/* the last PAMT call of this CPU was answered BUSY by us */
 	unsigned int busy_rate, alloc_rate, remove_rate; /* of 256 */
 	struct pamt_cache cache[MAX_CPUS];
 	u64 hpa[16];
@@ -75,9 +74,18 @@ static bool is_pamt_leaf(u64 leaf)
 }
 
 /*
- * BUSY is never injected twice in a row on one CPU: the second try of the tail
- * runs alone, where the module cannot answer BUSY.
+ * Does this CPU hold the fallback exclusively? Every PAMT SEAMCALL runs with
+ * it shared or exclusive, and alone the module cannot answer BUSY.
  */
+static bool alone(struct world *w)
+{
+	struct pamt_fallback *f = &w->pamt.fallback;
+
+	if (f->use_rwlock)
+		return (f->rwlock.cnts & SHIM_QW_LOCKED) == SHIM_QW_LOCKED;
+	return !this_cpu_ptr(f->readers)->active.counter;
+}
+
 static u64 inject(struct world *w, const struct emu_call *c)
 {
 	struct scenario *s = w->hooks.ctx;
@@ -87,13 +95,8 @@ static u64 inject(struct world *w, const struct emu_call *c)
 		s->failed_removes++;
 		return EMU_PAMT_PAGE_NOT_EMPTY;
 	}
-	if (!is_pamt_leaf(c->leaf) || s->injected[cpu]) {
-		s->injected[cpu] = false;
+	if (!is_pamt_leaf(c->leaf) || alone(w) || (draw(s, cpu) & 255) >= s->busy_rate)
 		return 0;
-	}
-	if ((draw(s, cpu) & 255) >= s->busy_rate)
-		return 0;
-	s->injected[cpu] = true;
 	return EMU_OPERAND_BUSY | EMU_OP_RCX;
 }
 

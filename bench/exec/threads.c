@@ -291,6 +291,7 @@ static void add_cpu(struct world_cpu *to, const struct world_cpu *from)
 	to->retries += from->retries;
 	to->pamt_ns += from->pamt_ns;
 	to->pamt_calls += from->pamt_calls;
+	to->stalls += from->stalls;
 	to->busy_other += from->busy_other;
 	to->seamcalls += from->seamcalls;
 }

@@ -175,6 +175,10 @@ static void account(struct world *w, u64 start)
 	struct world_cpu *c = world_this_cpu(w);
 	u64 ns = shim_clock() - start;
 
+	if (unlikely(ns > WORLD_STALL_NS)) {
+		c->stalls++;
+		return;
+	}
 	c->pamt_ns += ns > w->clock_cost_ns ? ns - w->clock_cost_ns : 0;
 	c->pamt_calls++;
 }

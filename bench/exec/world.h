@@ -45,9 +45,18 @@ struct world_cpu {
 	u64 retries;		/* faults retried after BUSY or a frozen entry */
 	u64 pamt_ns;		/* inside get and put, clock reads taken off */
 	u64 pamt_calls;
+	u64 stalls;		/* gets and puts of over WORLD_STALL_NS: the machine's doing */
 	u64 busy_other;		/* BUSY from leaves that are not PAMT's */
 	u64 seamcalls;
 } ____cacheline_aligned;
+
+/*
+ * No get or put lasts this long by itself (two SEAMCALLs of at most 18 us, and
+ * waiting for a few of them): the hypervisor or the kernel has taken the CPU
+ * away. Such calls are counted, and left out of the mean that compares
+ * strategies; waits and maxima keep them.
+ */
+#define WORLD_STALL_NS 1000000ull
 
 #define WORLD_CACHE_PAGES 32
 

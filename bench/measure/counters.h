@@ -30,7 +30,7 @@ struct counters {
 struct counter_values {
 	uint64_t value[NR_COUNTERS];	/* scaled up when the group was multiplexed */
 	bool valid[NR_COUNTERS];
-	double running;			/* share of the enabled time that was counted, 0..1 */
+	double running;		/* share of the enabled time that was counted, 0..1 */
 };
 
 /* "cycles", "instructions", "llc_misses". */

@@ -98,9 +98,12 @@ static void fill_metric(struct table *t, size_t column, const struct result_run 
 
 /* --- the main table ---------------------------------------------------- */
 
+/* 0: time and throughput; 1: waiting, transitions, memory. */
 static int part_of(const struct metric *m)
 {
-	return m->unit == UNIT_NS && strncmp(m->key, "wait_", 5) ? 0 : 1;
+	bool time = m->unit == UNIT_NS || m->unit == UNIT_PER_SEC;
+
+	return time && strncmp(m->key, "wait_", 5) ? 0 : 1;
 }
 
 static char *row_reason(const struct cell_state *state)

@@ -13,7 +13,7 @@
 
 #include "report/document.h"
 
-#define HEAD_WIDTH 10	/* heads are wrapped to this, or their longest word */
+#define HEAD_WIDTH 8	/* heads are wrapped to this, or their longest word */
 #define GAP 2
 
 /* Characters of the first @len bytes, one column each: bytes that do not continue one. */

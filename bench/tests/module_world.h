@@ -281,6 +281,16 @@ static inline void w_pair(struct world *w, u64 region)
 	w->regions[w->nr_regions++] = region;
 }
 
+/* The pair of @region, if it had one from w_pair(), is gone. */
+static inline void w_forget(struct world *w, u64 region)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr_regions; i++)
+		if (w->regions[i] == region)
+			w->regions[i--] = w->regions[--w->nr_regions];
+}
+
 /* A page that a leaf may take. */
 static inline u64 w_page(struct world *w)
 {
@@ -442,22 +452,22 @@ static inline void td_destroy(struct world *w, struct wtd *td)
 
 static inline struct pamt_entry *e1g(struct world *w, u64 pa)
 {
-	return pamt_1g(&w->m, pamt_tdmr(&w->m, pa), pa);
+	return emu_pamt_1g(&w->m, emu_pamt_tdmr(&w->m, pa), pa);
 }
 
 static inline struct pamt_entry *e2m(struct world *w, u64 pa)
 {
-	return pamt_2m(&w->m, pamt_tdmr(&w->m, pa), pa);
+	return emu_pamt_2m(&w->m, emu_pamt_tdmr(&w->m, pa), pa);
 }
 
 /* NULL where the region has no pair. */
 static inline struct pamt_entry *e4k(struct world *w, u64 pa)
 {
 	if (!w->m.dynamic)
-		return pamt_4k_static(&w->m, pamt_tdmr(&w->m, pa), pa);
+		return emu_pamt_4k_static(&w->m, emu_pamt_tdmr(&w->m, pa), pa);
 	if (e2m(w, pa)->type != PT_PAMT)
 		return NULL;
-	return pamt_4k_of_node(&w->m, e2m(w, pa), pa);
+	return emu_pamt_4k_of_node(&w->m, e2m(w, pa), pa);
 }
 
 static inline struct tdr *td_tdr(struct world *w, const struct wtd *td)

@@ -263,9 +263,12 @@ static void check_coverage(const struct workload *w, unsigned int group)
 	const struct wl_td *td = &w->tds[group];
 	uint64_t first = td->image / 4096, share = faulted_share(w, group);
 	uint64_t end = first + (td->memory / 4096 - first) * share / 100;
+	uint64_t huge = workload_huge_start(td) / 4096;
 	uint64_t odd = 0, forever = workload_forever(w, group);
 	struct world world;
 
+	if (end > huge)
+		end = end / 512 * 512; /* half a 2M page cannot be touched */
 	world_init(&world, td->memory, workload_huge_start(td));
 	world.stop_after = 20;
 	run_td(w, group, &world);
@@ -307,21 +310,81 @@ static void coverage_of_orders(void)
 	static const char *const memories[] = {"8M", "10M", "66M"};
 	static const char *const huges[] = {"0%", "50%", "100%"};
 
-	for (unsigned int i = 0; i < 3 * 6 * 3 * 3; i++) {
+	for (unsigned int i = 0; i < 3 * 6 * 3 * 3 * 2; i++) {
 		struct workload *w = load("minimal");
 		char sets[4][64] = {"td.a.image=1028K"}, order[64];
-		const char *const all[] = {sets[0], sets[1], sets[2], sets[3], order};
+		const char *const all[] = {sets[0], sets[1], sets[2],
+					   sets[3], order,   i % 2 ? "phase.f.share=61%" : order};
 		struct td_error err = {""};
 
-		snprintf(sets[1], 64, "td.a.vcpus=%s", vcpus[i % 6]);
-		snprintf(sets[2], 64, "td.a.memory=%s", memories[i / 6 % 3]);
-		snprintf(sets[3], 64, "td.a.huge=%s", huges[i / 18 % 3]);
-		snprintf(order, 64, "phase.f.%s", orders[i / 54]);
-		CHECK_EQ(workload_set_all(w, all, 5, &err), 0);
+		snprintf(sets[1], 64, "td.a.vcpus=%s", vcpus[i / 2 % 6]);
+		snprintf(sets[2], 64, "td.a.memory=%s", memories[i / 12 % 3]);
+		snprintf(sets[3], 64, "td.a.huge=%s", huges[i / 36 % 3]);
+		snprintf(order, 64, "phase.f.%s", orders[i / 108]);
+		CHECK_EQ(workload_set_all(w, all, 6, &err), 0);
 		CHECK_STR(err.text, "");
 		check_coverage(w, 0);
 		workload_free(w);
 	}
+}
+
+/* A program as text: an operation a line, with what matters of it. */
+static void disassemble(const struct td_program *p, char *out, size_t size)
+{
+	static const char *const ops[] = {"end", "touch",   "range", "walk", "flip",
+					  "gap", "barrier", "idle",  "pace", "phase"};
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < p->count && used < size; i++) {
+		const struct td_insn *in = &p->insn[i];
+
+		used += snprintf(out + used, size - used,
+				 "%s %u %u %" PRIu32 " %" PRIx64 " %" PRIx64 "\n", ops[in->op],
+				 in->flags, in->arg, in->n, in->a, in->b);
+	}
+}
+
+/* Every kind of phase, as vCPU 1 of 3 sees it: 64M, image 1028K, the upper half huge. */
+static void listing(void)
+{
+	struct workload *w = load("full");
+	struct td_program *p = compile(w, 0, 1, 0x5eed);
+	char text[2048] = "";
+
+	disassemble(p, text, sizeof(text));
+	CHECK_STR(text, "phase 0 0 0 0 0\n"
+			"pace 0 0 0 0 61a8\n"
+			"touch 0 0 1613 102000 3000\n"
+			"barrier 0 0 1 0 0\n"
+			"phase 0 0 1 0 0\n"
+			"pace 0 0 0 0 61a8\n"
+			"range 0 0 6 1400000 5eed\n"
+			"walk 0 0 2 1 3\n"
+			"range 0 0 16 2000000 5eed\n"
+			"walk 1 0 5 1 3\n"
+			"barrier 0 1 2 0 0\n"
+			"phase 0 0 2 0 0\n"
+			"gap 0 0 0 0 1f4\n"
+			"flip 1 1 8 1002000 2000\n"
+			"barrier 0 0 3 0 0\n"
+			"phase 0 0 3 0 0\n"
+			"idle 0 0 0 0 77359400\n"
+			"barrier 0 0 4 0 0\n"
+			"phase 0 0 4 0 0\n"
+			"gap 0 0 0 0 0\n"
+			"flip 0 2 0 301000 600000\n"
+			"end 0 0 0 0 0\n");
+	free(p);
+	p = compile(w, 1, 0, 0x5eed);
+	disassemble(p, text, sizeof(text));
+	CHECK_STR(text, "phase 0 0 0 0 0\n"
+			"pace 0 0 0 0 61a8\n"
+			"touch 0 0 78489 200000 1000\n"
+			"phase 0 0 3 0 0\n"
+			"idle 0 0 0 0 77359400\n"
+			"end 0 0 0 0 0\n");
+	free(p);
+	workload_free(w);
 }
 
 /* 16 GiB at full size stay a few instructions; nothing is lost to 32-bit counts. */
@@ -487,7 +550,9 @@ static void forever(void)
 	w.stop_after = 10002;
 	CHECK_EQ(run(&w, &cpu, 6 + 3), TD_STEP_END); /* two flips, the stop, barrier, END */
 	CHECK_EQ(w.flips, 10002);
-	CHECK(!w.shared[0] && !w.shared[512]);
+	CHECK_EQ(w.faults, 10002);
+	/* the flip at hand was finished: private, and touched */
+	CHECK(!w.shared[0] && !w.shared[512] && w.present[0] && w.present[512]);
 	CHECK(w.barriers == 1 && w.last_barrier == 7 && w.last_scope == TD_SCOPE_ALL);
 	world_free(&w);
 
@@ -681,6 +746,21 @@ static void changed_behind(void)
 	h.insn[2].op = TD_OP_GAP;
 	CHECK_EQ(run(&w, &cpu, 5000), TD_STEP_ERROR); /* ran into the end */
 	CHECK_EQ(cpu.error, -EINVAL);
+	CHECK_EQ(w.wrong, 0);
+
+	h.insn[0] = (struct td_insn){.op = TD_OP_TOUCH, .n = 1, .a = 0, .b = 4096};
+	h.insn[1] = (struct td_insn){.op = TD_OP_FLIP, .n = 1, .arg = 1, .a = 0, .b = 4096};
+	h.insn[2] = (struct td_insn){.op = TD_OP_END};
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t a = h.insn[i].a;
+
+		cpu = start(&h, 3);
+		CHECK_EQ(run(&w, &cpu, i), i ? TD_STEP_DONE : TD_STEP_BLOCKED);
+		h.insn[i].a = 8 << 20; /* beyond memory: no callback sees it */
+		CHECK_EQ(run(&w, &cpu, 1), TD_STEP_ERROR);
+		CHECK_EQ(w.wrong, 0);
+		h.insn[i].a = a;
+	}
 	world_free(&w);
 }
 
@@ -729,6 +809,7 @@ int main(void)
 	go_to_root(__FILE__);
 	TEST(coverage);
 	TEST(coverage_of_orders);
+	TEST(listing);
 	TEST(full_size);
 	TEST(permutations);
 	TEST(bad_compile);

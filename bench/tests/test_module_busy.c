@@ -150,7 +150,7 @@ static void region_against_memory(void)
 	/* The other way round: the region is held, the operand comes second. */
 	INNER(TDH_MEM_PAGE_AUG, .rcx = 0, .rdx = td.tdr, .r8 = page);
 	CHECK_EQ(DURING(TDH_PHYMEM_PAMT_REMOVE, .rcx = r | 1), BUSY_R8);
-	w.nr_regions--;
+	w_forget(&w, r);
 	INNER(TDH_PHYMEM_PAGE_WBINVD, .rcx = page);
 	CHECK_EQ(DURING(TDH_PHYMEM_PAMT_ADD, .rcx = r | 1, .rdx = w_backing(&w),
 			.r8 = w_backing(&w)),

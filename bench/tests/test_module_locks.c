@@ -110,14 +110,14 @@ static void sharex_plain(void)
 	CHECK_EQ(word, 2 * SHAREX_PLAIN_READER);
 	CHECK(!sharex_plain_try_ex(&word));
 	CHECK_EQ(word, 2 * SHAREX_PLAIN_READER);
-	lock_release(&word, EMU_LOCK_PLAIN_SH);
-	lock_release(&word, EMU_LOCK_PLAIN_SH);
+	held_release(&word, EMU_LOCK_PLAIN_SH);
+	held_release(&word, EMU_LOCK_PLAIN_SH);
 	CHECK_EQ(word, 0);
 	CHECK(sharex_plain_try_ex(&word));
 	CHECK_EQ(word, SHAREX_EX);
 	CHECK(!sharex_plain_try_ex(&word));
 	CHECK(!sharex_plain_try_sh(&word));
-	lock_release(&word, EMU_LOCK_PLAIN_EX);
+	held_release(&word, EMU_LOCK_PLAIN_EX);
 	CHECK_EQ(word, 0);
 }
 
@@ -143,9 +143,9 @@ static void septe_set_keeps_priority(void)
 	struct sept_ref s = { .entry = &e, .value = e };
 
 	e |= SEPTE_HP;
-	sept_set(&s, sept_make(SEPT_FREE, 0));
+	emu_sept_set(&s, sept_make(SEPT_FREE, 0));
 	CHECK_EQ(e, SEPTE_LOCK | SEPTE_HP);
-	sept_set(&s, sept_make(SEPT_NL_MAPPED, 0xfffff7000));
+	emu_sept_set(&s, sept_make(SEPT_NL_MAPPED, 0xfffff7000));
 	CHECK_EQ(e, sept_make(SEPT_NL_MAPPED, 0xfffff7000) | SEPTE_LOCK | SEPTE_HP);
 }
 

@@ -22,22 +22,22 @@ static u64 page_td(const struct pamt_entry *e, u64 pa)
 
 int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info)
 {
-	const struct emu_tdmr *t = pamt_tdmr(m, pa);
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
 	const struct pamt_entry *e, *node;
 
 	memset(info, 0, sizeof(*info));
 	if (!t)
 		return -EINVAL;
-	e = pamt_1g(m, t, pa);
+	e = emu_pamt_1g(m, t, pa);
 	info->level = EMU_LEVEL_1G;
 	info->locked = entry_is_locked(e);
 	if (READ_ONCE(e->type) != PT_NDA)
 		goto out;
-	e = pamt_2m(m, t, pa);
+	e = emu_pamt_2m(m, t, pa);
 	info->level = EMU_LEVEL_2M;
 	info->locked |= entry_is_locked(e);
 	if (m->dynamic) {
-		info->pamt_page = pamt_page_in_use(m, t, pa);
+		info->pamt_page = emu_pamt_page_in_use(m, t, pa);
 		if (READ_ONCE(e->type) != PT_PAMT)
 			goto out;
 		node = e;
@@ -45,11 +45,11 @@ int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info
 		info->pair[0] = pamt_owner(node);
 		info->pair[1] = node->info >> NODE_PFN_SHIFT << EMU_4K_SHIFT;
 		info->page_count = NODE_COUNT(node->info);
-		e = pamt_4k_of_node(m, node, pa);
+		e = emu_pamt_4k_of_node(m, node, pa);
 	} else {
 		if (READ_ONCE(e->type) != PT_NDA)
 			goto out;
-		e = pamt_4k_static(m, t, pa);
+		e = emu_pamt_4k_static(m, t, pa);
 	}
 	info->level = EMU_LEVEL_4K;
 	info->locked |= entry_is_locked(e);
@@ -61,14 +61,14 @@ out:
 
 int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page *pages)
 {
-	const struct emu_tdmr *t = pamt_tdmr(m, pa);
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
 	const struct pamt_entry *e, *e2m;
 	unsigned long i;
 
 	if (!t || !IS_ALIGNED(pa, EMU_2M_SIZE))
 		return -EINVAL;
-	e = pamt_1g(m, t, pa);
-	e2m = pamt_2m(m, t, pa);
+	e = emu_pamt_1g(m, t, pa);
+	e2m = emu_pamt_2m(m, t, pa);
 	if (READ_ONCE(e->type) == PT_NDA)
 		e = e2m;
 	for (i = 0; i < EMU_ENTRIES; i++) {
@@ -76,9 +76,9 @@ int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page 
 		u64 at = pa + i * EMU_4K_SIZE;
 
 		if (m->dynamic && e->type == PT_PAMT)
-			p = pamt_4k_of_node(m, e, at);
+			p = emu_pamt_4k_of_node(m, e, at);
 		else if (!m->dynamic && e == e2m && e->type == PT_NDA)
-			p = pamt_4k_static(m, t, at);
+			p = emu_pamt_4k_static(m, t, at);
 		pages[i].type = p->type;
 		pages[i].owner = page_td(p, at);
 	}
@@ -95,7 +95,7 @@ static void census_entry(struct emu_census *c, const struct pamt_entry *e)
 static void census_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa,
 		      struct emu_census *c)
 {
-	const struct pamt_entry *e = pamt_2m(m, t, pa), *child;
+	const struct pamt_entry *e = emu_pamt_2m(m, t, pa), *child;
 	unsigned long i, page;
 
 	if (m->dynamic ? e->type != PT_PAMT : e->type != PT_NDA) {
@@ -104,14 +104,14 @@ static void census_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	}
 	c->locked += entry_is_locked(e);
 	if (!m->dynamic) {
-		child = pamt_4k_static(m, t, pa);
+		child = emu_pamt_4k_static(m, t, pa);
 		for (i = 0; i < EMU_ENTRIES; i++)
 			census_entry(c, &child[i]);
 		return;
 	}
 	c->pairs++;
 	for (page = 0; page < 2; page++) {
-		child = pamt_4k_of_node(m, e, pa + page * (EMU_2M_SIZE / 2));
+		child = emu_pamt_4k_of_node(m, e, pa + page * (EMU_2M_SIZE / 2));
 		for (i = 0; i < EMU_ENTRIES / 2; i++)
 			census_entry(c, &child[i]);
 	}
@@ -149,7 +149,7 @@ static void census_tdmr(const struct emu_module *m, const struct emu_tdmr *t, st
 	u64 end = t->base + t->initialised, pa, region;
 
 	for (pa = t->base; pa < end; pa += EMU_1G_SIZE) {
-		const struct pamt_entry *e = pamt_1g(m, t, pa);
+		const struct pamt_entry *e = emu_pamt_1g(m, t, pa);
 
 		census_entry(c, e);
 		if (e->type != PT_NDA)

@@ -135,7 +135,7 @@ static inline void septe_release(u64 *entry)
 	xadd(entry, (u64)-SEPTE_LOCK);
 }
 
-static inline bool lock_try(u16 *word, enum emu_lock_mode mode)
+static inline bool held_try(u16 *word, enum emu_lock_mode mode)
 {
 	switch (mode) {
 	case EMU_LOCK_SH:
@@ -152,7 +152,7 @@ static inline bool lock_try(u16 *word, enum emu_lock_mode mode)
 	return false;
 }
 
-static inline void lock_release(u16 *word, enum emu_lock_mode mode)
+static inline void held_release(u16 *word, enum emu_lock_mode mode)
 {
 	switch (mode) {
 	case EMU_LOCK_SH:
@@ -179,7 +179,7 @@ static inline bool call_lock(struct emu_call *c, u16 *word, enum emu_lock_mode m
 {
 	struct emu_held *held = &c->locks[c->nr_locks];
 
-	if (unlikely(!lock_try(word, mode)))
+	if (unlikely(!held_try(word, mode)))
 		return false;
 	held->word = word;
 	held->mode = mode;
@@ -204,7 +204,7 @@ static inline void call_unlock_to(struct emu_call *c, unsigned int nr)
 	while (c->nr_locks > nr) {
 		struct emu_held *held = &c->locks[--c->nr_locks];
 
-		lock_release(held->word, held->mode);
+		held_release(held->word, held->mode);
 	}
 }
 

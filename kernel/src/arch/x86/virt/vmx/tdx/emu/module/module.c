@@ -96,7 +96,7 @@ u64 emu_seamcall(struct emu_module *m, u64 rax, struct tdx_module_args *args)
 	return c.status;
 }
 
-u64 module_fatal(struct emu_call *c)
+u64 emu_module_fatal(struct emu_call *c)
 {
 	WRITE_ONCE(c->m->fatal, EMU_SEAMCALL_VMFAILINVALID);
 	return EMU_SEAMCALL_VMFAILINVALID;

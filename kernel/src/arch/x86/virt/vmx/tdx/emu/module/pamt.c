@@ -16,7 +16,7 @@
 
 /* ------------------------------------------------------------------ lookup */
 
-const struct emu_tdmr *pamt_tdmr(const struct emu_module *m, u64 pa)
+const struct emu_tdmr *emu_pamt_tdmr(const struct emu_module *m, u64 pa)
 {
 	unsigned int i;
 
@@ -29,17 +29,17 @@ const struct emu_tdmr *pamt_tdmr(const struct emu_module *m, u64 pa)
 	return NULL;
 }
 
-struct pamt_entry *pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
+struct pamt_entry *emu_pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
 {
 	return (struct pamt_entry *)emu_va(m, t->pamt_1g_base) + ((pa - t->base) >> EMU_1G_SHIFT);
 }
 
-struct pamt_entry *pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
+struct pamt_entry *emu_pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
 {
 	return (struct pamt_entry *)emu_va(m, t->pamt_2m_base) + ((pa - t->base) >> EMU_2M_SHIFT);
 }
 
-struct pamt_entry *pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
+struct pamt_entry *emu_pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
 {
 	return (struct pamt_entry *)emu_va(m, t->pamt_4k_base) + ((pa - t->base) >> EMU_4K_SHIFT);
 }
@@ -49,7 +49,7 @@ static u64 node_page(const struct pamt_entry *node, unsigned int page)
 	return page ? READ_ONCE(node->info) >> NODE_PFN_SHIFT << EMU_4K_SHIFT : pamt_owner(node);
 }
 
-struct pamt_entry *pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
+struct pamt_entry *emu_pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
 				   u64 pa)
 {
 	unsigned long index = (pa >> EMU_4K_SHIFT) & (EMU_ENTRIES - 1);
@@ -68,12 +68,12 @@ static unsigned long bitmap_index(const struct emu_tdmr *t, u64 pa)
 	return (pa - t->base) >> EMU_4K_SHIFT;
 }
 
-bool pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
+bool emu_pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
 {
 	return test_bit(bitmap_index(t, pa), bitmap(m, t));
 }
 
-bool hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level)
+bool emu_hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level)
 {
 	return IS_ALIGNED(pa, level_size(level)) && pa < m->max_pa;
 }
@@ -86,12 +86,12 @@ static u64 walk_failed(struct emu_call *c, unsigned int nr, unsigned int op)
 	return EMU_OPERAND_BUSY | op;
 }
 
-u64 pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
+u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
 	      unsigned int op, struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
 	unsigned int nr = c->nr_locks;
-	struct pamt_entry *e = pamt_1g(m, t, pa);
+	struct pamt_entry *e = emu_pamt_1g(m, t, pa);
 	u8 type;
 
 	ref->node = NULL;
@@ -102,7 +102,7 @@ u64 pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_lev
 		goto stop;
 	}
 
-	e = pamt_2m(m, t, pa);
+	e = emu_pamt_2m(m, t, pa);
 	if (!call_lock(c, &e->lock, EMU_LOCK_SH))
 		return walk_failed(c, nr, op);
 	type = READ_ONCE(e->type);
@@ -113,9 +113,9 @@ u64 pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_lev
 
 	if (m->dynamic) {
 		ref->node = e;
-		e = pamt_4k_of_node(m, e, pa);
+		e = emu_pamt_4k_of_node(m, e, pa);
 	} else {
-		e = pamt_4k_static(m, t, pa);
+		e = emu_pamt_4k_static(m, t, pa);
 	}
 	if (!call_lock(c, &e->lock, ex ? EMU_LOCK_EX : EMU_LOCK_SH))
 		return walk_failed(c, nr, op);
@@ -144,12 +144,12 @@ static u64 check_type(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	}
 	if (type != expected)
 		return EMU_PAGE_METADATA_INCORRECT;
-	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && pamt_page_in_use(m, t, pa))
+	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && emu_pamt_page_in_use(m, t, pa))
 		return EMU_PAGE_METADATA_INCORRECT;
 	return 0;
 }
 
-u64 pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
+u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
 		   struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
@@ -157,12 +157,12 @@ u64 pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex,
 	const struct emu_tdmr *t;
 	u64 status;
 
-	if (!hpa_is_valid(m, pa, EMU_LEVEL_4K))
+	if (!emu_hpa_is_valid(m, pa, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | op;
-	t = pamt_tdmr(m, pa);
+	t = emu_pamt_tdmr(m, pa);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | op;
-	status = pamt_walk(c, t, pa, EMU_LEVEL_4K, ex, op, ref);
+	status = emu_pamt_walk(c, t, pa, EMU_LEVEL_4K, ex, op, ref);
 	if (status)
 		return status;
 	status = check_type(m, t, pa, type, EMU_LEVEL_4K, ref);
@@ -190,7 +190,7 @@ static bool bitmap_range_is_zero(const struct emu_module *m, const struct emu_td
 
 static bool static_range_is_free(const struct emu_module *m, const struct emu_tdmr *t, u64 pa)
 {
-	struct pamt_entry *e = pamt_4k_static(m, t, pa);
+	struct pamt_entry *e = emu_pamt_4k_static(m, t, pa);
 	unsigned long i;
 
 	for (i = 0; i < EMU_ENTRIES; i++)
@@ -199,7 +199,7 @@ static bool static_range_is_free(const struct emu_module *m, const struct emu_td
 	return true;
 }
 
-u64 pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
+u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
 			 struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
@@ -208,13 +208,13 @@ u64 pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsig
 	u64 status;
 
 	if (level == EMU_LEVEL_4K)
-		return pamt_lock_page(c, pa, PT_NDA, true, op, ref);
-	if (!hpa_is_valid(m, pa, level))
+		return emu_pamt_lock_page(c, pa, PT_NDA, true, op, ref);
+	if (!emu_hpa_is_valid(m, pa, level))
 		return EMU_OPERAND_INVALID | op;
-	t = pamt_tdmr(m, pa);
+	t = emu_pamt_tdmr(m, pa);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | op;
-	status = pamt_walk(c, t, pa, level, true, op, ref);
+	status = emu_pamt_walk(c, t, pa, level, true, op, ref);
 	if (status)
 		return status;
 	status = check_type(m, t, pa, PT_NDA, level, ref);
@@ -229,11 +229,11 @@ u64 pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsig
 
 /* -------------------------------------------------------- implicit operands */
 
-struct pamt_entry *pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
+struct pamt_entry *emu_pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
 				 struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
-	const struct emu_tdmr *t = pamt_tdmr(m, pa);
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
 	struct pamt_entry *e;
 	u8 type;
 
@@ -242,16 +242,16 @@ struct pamt_entry *pamt_implicit(struct emu_call *c, u64 pa, enum emu_level leve
 	if (!t)
 		goto corrupted;
 	if (level == EMU_LEVEL_1G) {
-		e = pamt_1g(m, t, pa);
+		e = emu_pamt_1g(m, t, pa);
 	} else if (level == EMU_LEVEL_2M) {
-		e = pamt_2m(m, t, pa);
+		e = emu_pamt_2m(m, t, pa);
 	} else if (m->dynamic) {
-		ref->node = pamt_2m(m, t, pa);
+		ref->node = emu_pamt_2m(m, t, pa);
 		if (READ_ONCE(ref->node->type) != PT_PAMT)
 			goto corrupted;
-		e = pamt_4k_of_node(m, ref->node, pa);
+		e = emu_pamt_4k_of_node(m, ref->node, pa);
 	} else {
-		e = pamt_4k_static(m, t, pa);
+		e = emu_pamt_4k_static(m, t, pa);
 	}
 	type = READ_ONCE(e->type);
 	if (type == PT_NDA || type == PT_RSVD || type == PT_PAMT)
@@ -259,14 +259,14 @@ struct pamt_entry *pamt_implicit(struct emu_call *c, u64 pa, enum emu_level leve
 	ref->entry = e;
 	return e;
 corrupted:
-	module_fatal(c);
+	emu_module_fatal(c);
 	return NULL;
 }
 
-u64 pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
+u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
 		       struct pamt_ref *ref)
 {
-	struct pamt_entry *e = pamt_implicit(c, pa, level, ref);
+	struct pamt_entry *e = emu_pamt_implicit(c, pa, level, ref);
 
 	if (!e)
 		return EMU_SEAMCALL_VMFAILINVALID;
@@ -275,7 +275,7 @@ u64 pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex
 	return 0;
 }
 
-void pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner)
+void emu_pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner)
 {
 	struct pamt_entry *e = ref->entry;
 
@@ -286,7 +286,7 @@ void pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner)
 		xadd(&ref->node->info, 1);
 }
 
-u64 pamt_free(struct pamt_ref *ref)
+u64 emu_pamt_free(struct pamt_ref *ref)
 {
 	struct pamt_entry *e = ref->entry;
 
@@ -305,7 +305,7 @@ static u64 lock_new_pamt_page(struct emu_call *c, const struct emu_tdmr *t, u64 
 			      unsigned int op)
 {
 	struct pamt_ref ref;
-	u64 status = pamt_walk(c, t, pa, EMU_LEVEL_4K, false, op, &ref);
+	u64 status = emu_pamt_walk(c, t, pa, EMU_LEVEL_4K, false, op, &ref);
 
 	if (status)
 		return status;
@@ -338,7 +338,7 @@ static void make_node(struct pamt_entry *e, const u64 page[2], u64 count)
 static u64 parse_region(const struct emu_module *m, u64 rcx, u64 *region)
 {
 	*region = rcx & ~RANGE_LEVEL_MASK;
-	if ((rcx & RANGE_LEVEL_MASK) != EMU_LEVEL_2M || !hpa_is_valid(m, *region, EMU_LEVEL_2M))
+	if ((rcx & RANGE_LEVEL_MASK) != EMU_LEVEL_2M || !emu_hpa_is_valid(m, *region, EMU_LEVEL_2M))
 		return EMU_OPERAND_INVALID | EMU_OP_RCX;
 	return 0;
 }
@@ -346,9 +346,9 @@ static u64 parse_region(const struct emu_module *m, u64 rcx, u64 *region)
 static u64 parse_pamt_page(const struct emu_module *m, u64 pa, unsigned int op,
 			   const struct emu_tdmr **t)
 {
-	if (!hpa_is_valid(m, pa, EMU_LEVEL_4K))
+	if (!emu_hpa_is_valid(m, pa, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | op;
-	*t = pamt_tdmr(m, pa);
+	*t = emu_pamt_tdmr(m, pa);
 	return *t ? 0 : EMU_OPERAND_ADDR_RANGE_ERROR | op;
 }
 
@@ -369,11 +369,11 @@ u64 emu_tdh_phymem_pamt_add(struct emu_call *c)
 		status = parse_pamt_page(m, page[i], op[i], &pt[i]);
 	if (status)
 		return status;
-	t = pamt_tdmr(m, region);
+	t = emu_pamt_tdmr(m, region);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX;
 
-	status = pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != PT_NDA)
@@ -420,9 +420,9 @@ static u64 release_pair(struct emu_call *c, struct pamt_entry *node, u64 pair[2]
 		const struct emu_tdmr *t;
 
 		pair[i] = node_page(node, i);
-		t = pamt_tdmr(m, pair[i]);
+		t = emu_pamt_tdmr(m, pair[i]);
 		if (!t)
-			return module_fatal(c);
+			return emu_module_fatal(c);
 		clear_bit(bitmap_index(t, pair[i]), bitmap(m, t));
 	}
 	return 0;
@@ -441,10 +441,10 @@ u64 emu_tdh_phymem_pamt_remove(struct emu_call *c)
 	status = parse_region(m, c->args->rcx, &region);
 	if (status)
 		return status;
-	t = pamt_tdmr(m, region);
+	t = emu_pamt_tdmr(m, region);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX;
-	status = pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != PT_PAMT)
@@ -453,7 +453,7 @@ u64 emu_tdh_phymem_pamt_remove(struct emu_call *c)
 	if (page >= 0)
 		return EMU_PAMT_PAGE_NOT_EMPTY | (unsigned int)page;
 	if (NODE_COUNT(READ_ONCE(ref.entry->info)))
-		return module_fatal(c);
+		return emu_module_fatal(c);
 
 	status = release_pair(c, ref.entry, pair);
 	if (status)
@@ -472,24 +472,24 @@ u64 emu_tdh_phymem_pamt_remove(struct emu_call *c)
 static struct pamt_entry *child_array(const struct emu_module *m, const struct emu_tdmr *t, u64 pa,
 				      enum emu_level level)
 {
-	return level == EMU_LEVEL_1G ? pamt_2m(m, t, pa) : pamt_4k_static(m, t, pa);
+	return level == EMU_LEVEL_1G ? emu_pamt_2m(m, t, pa) : emu_pamt_4k_static(m, t, pa);
 }
 
-u64 pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2])
+u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2])
 {
 	struct emu_module *m = c->m;
-	const struct emu_tdmr *t = pamt_tdmr(m, pa);
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
 	bool node = m->dynamic && level == EMU_LEVEL_2M;
-	struct pamt_entry *e = level == EMU_LEVEL_1G ? pamt_1g(m, t, pa) : pamt_2m(m, t, pa);
+	struct pamt_entry *e = level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
 	struct pamt_entry *child;
 	unsigned long i;
 	u64 owner;
 
 	if (READ_ONCE(e->type) != (node ? PT_PAMT : PT_NDA))
-		return module_fatal(c);
+		return emu_module_fatal(c);
 	if (!call_lock(c, &e->lock, EMU_LOCK_EX))
 		return EMU_OPERAND_BUSY | EMU_OP_RCX;
-	child = node ? pamt_4k_of_node(m, e, pa) : child_array(m, t, pa, level);
+	child = node ? emu_pamt_4k_of_node(m, e, pa) : child_array(m, t, pa, level);
 	owner = pamt_owner(child);
 	if (node) {
 		u64 status = release_pair(c, e, pair);
@@ -499,7 +499,7 @@ u64 pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2])
 	} else {
 		for (i = 0; i < EMU_ENTRIES; i++) {
 			if (READ_ONCE(child[i].type) != PT_REG || pamt_owner(&child[i]) != owner)
-				return module_fatal(c);
+				return emu_module_fatal(c);
 			WRITE_ONCE(child[i].type, PT_NDA);
 			pamt_set_owner(&child[i], 0);
 		}
@@ -530,10 +530,10 @@ static u64 lock_demote_pages(struct emu_call *c, const u64 page[2], const struct
 	int i;
 
 	for (i = 0; i < 2; i++)
-		if (!hpa_is_valid(m, page[i], EMU_LEVEL_4K))
+		if (!emu_hpa_is_valid(m, page[i], EMU_LEVEL_4K))
 			return EMU_OPERAND_INVALID | op[i];
 	for (i = 0; i < 2; i++) {
-		t[i] = pamt_tdmr(m, page[i]);
+		t[i] = emu_pamt_tdmr(m, page[i]);
 		if (!t[i])
 			return EMU_OPERAND_ADDR_RANGE_ERROR | op[i];
 	}
@@ -545,17 +545,17 @@ static u64 lock_demote_pages(struct emu_call *c, const u64 page[2], const struct
 	return claim_pamt_pages(c, t, page, EMU_OP_R12);
 }
 
-u64 pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1)
+u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1)
 {
 	struct emu_module *m = c->m;
-	const struct emu_tdmr *t = pamt_tdmr(m, pa), *pt[2];
-	struct pamt_entry *e = level == EMU_LEVEL_1G ? pamt_1g(m, t, pa) : pamt_2m(m, t, pa);
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa), *pt[2];
+	struct pamt_entry *e = level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
 	const u64 page[2] = { page0, page1 };
 	u64 owner, status;
 	int i;
 
 	if (READ_ONCE(e->type) != PT_REG)
-		return module_fatal(c);
+		return emu_module_fatal(c);
 	if (!call_lock(c, &e->lock, EMU_LOCK_EX))
 		return EMU_OPERAND_BUSY | EMU_OP_RCX;
 	owner = pamt_owner(e);

@@ -31,7 +31,7 @@ static u64 reclaim_checked(struct emu_call *c, u64 pa, const struct pamt_ref *re
 			return EMU_LIFECYCLE_STATE_INCORRECT;
 		return READ_ONCE(tdr->chldcnt) ? EMU_TD_ASSOCIATED_PAGES_EXIST : 0;
 	}
-	status = td_lock_owner(c, owner, false, &tdr);
+	status = emu_td_lock_owner(c, owner, false, &tdr);
 	if (status)
 		return status;
 	if (READ_ONCE(tdr->lifecycle) != TD_TEARDOWN)
@@ -49,12 +49,12 @@ u64 emu_tdh_phymem_page_reclaim(struct emu_call *c)
 	u8 type;
 
 	clear_outputs(c->args);
-	if (!hpa_is_valid(m, pa, EMU_LEVEL_4K))
+	if (!emu_hpa_is_valid(m, pa, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | EMU_OP_RCX;
-	t = pamt_tdmr(m, pa);
+	t = emu_pamt_tdmr(m, pa);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX;
-	status = pamt_walk(c, t, pa, EMU_LEVEL_4K, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_walk(c, t, pa, EMU_LEVEL_4K, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	type = READ_ONCE(ref.entry->type);
@@ -69,7 +69,7 @@ u64 emu_tdh_phymem_page_reclaim(struct emu_call *c)
 	status = reclaim_checked(c, pa, &ref, owner);
 	if (status)
 		return status;
-	c->args->r9 = pamt_free(&ref);
+	c->args->r9 = emu_pamt_free(&ref);
 	return 0;
 }
 
@@ -82,16 +82,16 @@ u64 emu_tdh_phymem_page_wbinvd(struct emu_call *c)
 	struct pamt_ref ref;
 	u64 status;
 
-	if (c->args->rcx >> 52 || !hpa_is_valid(m, pa, EMU_LEVEL_4K))
+	if (c->args->rcx >> 52 || !emu_hpa_is_valid(m, pa, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | EMU_OP_RCX;
-	t = pamt_tdmr(m, pa);
+	t = emu_pamt_tdmr(m, pa);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX;
-	status = pamt_walk(c, t, pa, EMU_LEVEL_4K, false, EMU_OP_RCX, &ref);
+	status = emu_pamt_walk(c, t, pa, EMU_LEVEL_4K, false, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	/* A free page, at whatever level that shows. Its caches are the host's: nothing to do. */
-	if (READ_ONCE(ref.entry->type) != PT_NDA || (m->dynamic && pamt_page_in_use(m, t, pa)))
+	if (READ_ONCE(ref.entry->type) != PT_NDA || (m->dynamic && emu_pamt_page_in_use(m, t, pa)))
 		return EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX;
 	return 0;
 }
@@ -107,16 +107,16 @@ u64 emu_tdh_phymem_page_rdmd(struct emu_call *c)
 
 	clear_outputs(c->args);
 	if (rcx & RDMD_RESERVED || level > EMU_LEVEL_1G || (level && !m->dynamic) ||
-	    !hpa_is_valid(m, pa, level))
+	    !emu_hpa_is_valid(m, pa, level))
 		return EMU_OPERAND_INVALID | EMU_OP_RCX;
-	t = pamt_tdmr(m, pa);
+	t = emu_pamt_tdmr(m, pa);
 	if (!t)
 		return EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX;
-	status = pamt_walk(c, t, pa, level, false, EMU_OP_RCX, &ref);
+	status = emu_pamt_walk(c, t, pa, level, false, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	type = READ_ONCE(ref.entry->type);
-	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && pamt_page_in_use(m, t, pa)) {
+	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && emu_pamt_page_in_use(m, t, pa)) {
 		c->args->rcx = PT_PAMT;
 		c->args->r8 = EMU_LEVEL_4K;
 		return 0;

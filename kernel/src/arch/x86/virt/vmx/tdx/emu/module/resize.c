@@ -38,29 +38,29 @@ u64 emu_tdh_mem_page_promote(struct emu_call *c)
 		c->args->r10 = EMU_NULL_PA;
 		c->args->r11 = EMU_NULL_PA;
 	}
-	status = sept_begin(c, OPS_RANGE_BLOCK, 1, 2, EMU_LOCK_EX, &s);
+	status = emu_sept_begin(c, OPS_RANGE_BLOCK, 1, 2, EMU_LOCK_EX, &s);
 	if (status)
 		return status;
 	state = sept_state(s.value);
 	if (state != SEPT_NL_MAPPED && state != SEPT_NL_BLOCKED)
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
 	table_pa = s.value & SEPT_PA_MASK;
-	status = pamt_lock_implicit(c, table_pa, EMU_LEVEL_4K, true, EMU_OP_RCX, &table_ref);
+	status = emu_pamt_lock_implicit(c, table_pa, EMU_LEVEL_4K, true, EMU_OP_RCX, &table_ref);
 	if (status)
 		return status;
-	status = sept_check_tracked(c, &s, table_ref.entry);
+	status = emu_sept_check_tracked(c, &s, table_ref.entry);
 	if (status)
 		return status;
 	first = mergeable(emu_va(m, table_pa), s.level);
 	if (!first)
-		return sept_error(c, &s, EMU_EPT_INVALID_PROMOTE_CONDITIONS);
-	status = pamt_promote(c, first & SEPT_PA_MASK, s.level, pair);
+		return emu_sept_error(c, &s, EMU_EPT_INVALID_PROMOTE_CONDITIONS);
+	status = emu_pamt_promote(c, first & SEPT_PA_MASK, s.level, pair);
 	if (status)
 		return status;
 
-	sept_set(&s, first);
+	emu_sept_set(&s, first);
 	xadd(&s.tdr->chldcnt, (u64)-1);
-	c->args->rcx = table_pa | pamt_free(&table_ref);
+	c->args->rcx = table_pa | emu_pamt_free(&table_ref);
 	if (m->dynamic && s.level == EMU_LEVEL_2M) {
 		c->args->r12 = pair[0];
 		c->args->r13 = pair[1];
@@ -83,29 +83,29 @@ u64 emu_tdh_mem_page_demote(struct emu_call *c)
 	enum sept_state state;
 	struct sept_ref s;
 
-	status = sept_begin(c, OPS_RANGE_BLOCK, 1, 2, EMU_LOCK_SH, &s);
+	status = emu_sept_begin(c, OPS_RANGE_BLOCK, 1, 2, EMU_LOCK_SH, &s);
 	if (status)
 		return status;
 	state = sept_state(s.value);
 	if (!sept_is_leaf(state))
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
 	pa = s.value & SEPT_PA_MASK;
-	if (!pamt_implicit(c, pa, s.level, &page_ref))
+	if (!emu_pamt_implicit(c, pa, s.level, &page_ref))
 		return EMU_SEAMCALL_VMFAILINVALID;
-	status = sept_check_tracked(c, &s, page_ref.entry);
+	status = emu_sept_check_tracked(c, &s, page_ref.entry);
 	if (status)
 		return status;
-	status = pamt_lock_page(c, table_pa, PT_NDA, true, EMU_OP_R8, &table_ref);
+	status = emu_pamt_lock_page(c, table_pa, PT_NDA, true, EMU_OP_R8, &table_ref);
 	if (status)
 		return status;
-	status = pamt_demote(c, pa, s.level, c->args->r12, c->args->r13);
+	status = emu_pamt_demote(c, pa, s.level, c->args->r12, c->args->r13);
 	if (status)
 		return status;
 
 	state = state == SEPT_PENDING || state == SEPT_PENDING_BLOCKED ? SEPT_PENDING : SEPT_MAPPED;
 	fill_table(emu_va(c->m, table_pa), state, pa, level_size(s.level - 1));
-	pamt_assign(&table_ref, PT_EPT, s.tdr_pa);
+	emu_pamt_assign(&table_ref, PT_EPT, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
-	sept_set(&s, sept_make(SEPT_NL_MAPPED, table_pa));
+	emu_sept_set(&s, sept_make(SEPT_NL_MAPPED, table_pa));
 	return 0;
 }

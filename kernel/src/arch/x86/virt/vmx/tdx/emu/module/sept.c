@@ -18,7 +18,7 @@
 #define ARCH_PAGE_SIZE BIT_ULL(7)
 #define ARCH_SUPPRESS_VE BIT_ULL(63)
 #define MR_EXTEND_ALIGN 256
-#define LEVEL_PWL 5	/* in sept_begin(): up to the TD's root level */
+#define LEVEL_PWL 5	/* in emu_sept_begin(): up to the TD's root level */
 
 /* ------------------------------------------------------------------- walking */
 
@@ -37,7 +37,7 @@ static u64 arch_entry(u64 value, unsigned int level)
 	}
 }
 
-u64 sept_error(struct emu_call *c, const struct sept_ref *s, u64 status)
+u64 emu_sept_error(struct emu_call *c, const struct sept_ref *s, u64 status)
 {
 	c->args->rcx = arch_entry(s->value, s->level);
 	c->args->rdx = s->level | (u64)sept_state(s->value) << 8;
@@ -59,7 +59,7 @@ static u64 sept_walk(struct emu_call *c, struct sept_ref *s)
 		if (level == want)
 			return 0;
 		if (sept_state(s->value) != SEPT_NL_MAPPED)
-			return sept_error(c, s, EMU_EPT_WALK_FAILED);
+			return emu_sept_error(c, s, EMU_EPT_WALK_FAILED);
 		table = emu_va(m, s->value & SEPT_PA_MASK);
 	}
 }
@@ -77,7 +77,7 @@ static u64 parse_gpa(struct sept_ref *s, u64 rcx, unsigned int min, unsigned int
 	return 0;
 }
 
-u64 sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
+u64 emu_sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
 	       enum emu_lock_mode tree, struct sept_ref *s)
 {
 	u64 rcx = c->args->rcx, status;
@@ -85,10 +85,10 @@ u64 sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsig
 	s->tdr_pa = c->args->rdx;
 	c->args->rcx = 0;
 	c->args->rdx = 0;
-	status = td_lock(c, s->tdr_pa, false, EMU_OP_RDX, &s->tdr);
+	status = emu_td_lock(c, s->tdr_pa, false, EMU_OP_RDX, &s->tdr);
 	if (status)
 		return status;
-	status = td_check(c, s->tdr, allowed, true, &s->tdcs);
+	status = emu_td_check(c, s->tdr, allowed, true, &s->tdcs);
 	if (status)
 		return status;
 	status = parse_gpa(s, rcx, min, max);
@@ -100,12 +100,12 @@ u64 sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsig
 	if (status)
 		return status;
 	if (!call_lock(c, (u16 *)(void *)s->entry, EMU_LOCK_SEPTE))
-		return sept_error(c, s, EMU_OPERAND_BUSY);
+		return emu_sept_error(c, s, EMU_OPERAND_BUSY);
 	s->value = READ_ONCE(*s->entry);
 	return 0;
 }
 
-void sept_set(struct sept_ref *s, u64 value)
+void emu_sept_set(struct sept_ref *s, u64 value)
 {
 	const u64 bits = SEPTE_LOCK | SEPTE_HP;
 
@@ -114,14 +114,14 @@ void sept_set(struct sept_ref *s, u64 value)
 	s->value = value;
 }
 
-u64 sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct pamt_entry *e)
+u64 emu_sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct pamt_entry *e)
 {
 	u64 bepoch, epoch;
 
 	if (READ_ONCE(s->tdcs->op_state) == OP_STATE_INITIALIZED)
 		return 0;
 	if (!sept_is_blocked(sept_state(s->value)))
-		return sept_error(c, s, EMU_GPA_RANGE_NOT_BLOCKED);
+		return emu_sept_error(c, s, EMU_GPA_RANGE_NOT_BLOCKED);
 	bepoch = READ_ONCE(e->info);
 	epoch = smp_load_acquire(&s->tdcs->epoch);
 	if (bepoch + 1 < epoch)
@@ -140,18 +140,18 @@ u64 emu_tdh_mem_sept_add(struct emu_call *c)
 	struct sept_ref s;
 
 	/* No flags: a low bit of RDX is a misaligned TDR. No L2 VMs: no pages in R9-R11. */
-	status = sept_begin(c, OPS_SEPT_ADD, 1, LEVEL_PWL, EMU_LOCK_SH, &s);
+	status = emu_sept_begin(c, OPS_SEPT_ADD, 1, LEVEL_PWL, EMU_LOCK_SH, &s);
 	if (status)
 		return status;
 	if (sept_state(s.value) != SEPT_FREE)
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
-	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
 	if (status)
 		return status;
 	memset(emu_va(c->m, page), 0, EMU_ENTRIES * sizeof(u64));
-	pamt_assign(&ref, PT_EPT, s.tdr_pa);
+	emu_pamt_assign(&ref, PT_EPT, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
-	sept_set(&s, sept_make(SEPT_NL_MAPPED, page));
+	emu_sept_set(&s, sept_make(SEPT_NL_MAPPED, page));
 	return 0;
 }
 
@@ -163,10 +163,10 @@ static u64 build_begin(struct emu_call *c, struct sept_ref *s)
 	s->tdr_pa = c->args->rdx;
 	c->args->rcx = 0;
 	c->args->rdx = 0;
-	status = td_lock(c, s->tdr_pa, true, EMU_OP_RDX, &s->tdr);
+	status = emu_td_lock(c, s->tdr_pa, true, EMU_OP_RDX, &s->tdr);
 	if (status)
 		return status;
-	return td_check(c, s->tdr, OPS_BUILD, false, &s->tdcs);
+	return emu_td_check(c, s->tdr, OPS_BUILD, false, &s->tdcs);
 }
 
 u64 emu_tdh_mem_page_add(struct emu_call *c)
@@ -186,17 +186,17 @@ u64 emu_tdh_mem_page_add(struct emu_call *c)
 	if (status)
 		return status;
 	if (sept_state(s.value) != SEPT_FREE)
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
-	if (!hpa_is_valid(m, source, EMU_LEVEL_4K))
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+	if (!emu_hpa_is_valid(m, source, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | EMU_OP_R9;
-	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
+	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
 	if (status)
 		return status;
 	if (m->contents)
 		memcpy(emu_va(m, page), emu_va(m, source), EMU_4K_SIZE);
-	pamt_assign(&ref, PT_REG, s.tdr_pa);
+	emu_pamt_assign(&ref, PT_REG, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
-	sept_set(&s, sept_make(SEPT_MAPPED, page));
+	emu_sept_set(&s, sept_make(SEPT_MAPPED, page));
 	return 0;
 }
 
@@ -216,7 +216,7 @@ u64 emu_tdh_mr_extend(struct emu_call *c)
 		return status;
 	status = sept_walk(c, &s);
 	if (status || sept_state(s.value) != SEPT_MAPPED)
-		return sept_error(c, &s, EMU_EPT_ENTRY_NOT_PRESENT);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_NOT_PRESENT);
 	return 0;
 }
 
@@ -226,17 +226,17 @@ u64 emu_tdh_mem_page_aug(struct emu_call *c)
 	struct pamt_ref ref;
 	struct sept_ref s;
 
-	status = sept_begin(c, OPS_PAGE_AUG, 0, 1, EMU_LOCK_SH, &s);
+	status = emu_sept_begin(c, OPS_PAGE_AUG, 0, 1, EMU_LOCK_SH, &s);
 	if (status)
 		return status;
 	if (sept_state(s.value) != SEPT_FREE && sept_state(s.value) != SEPT_REMOVED)
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
-	status = pamt_lock_free_range(c, page, s.level, EMU_OP_R8, &ref);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+	status = emu_pamt_lock_free_range(c, page, s.level, EMU_OP_R8, &ref);
 	if (status)
 		return status;
-	pamt_assign(&ref, PT_REG, s.tdr_pa);
+	emu_pamt_assign(&ref, PT_REG, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, level_size(s.level) >> EMU_4K_SHIFT);
-	sept_set(&s, sept_make(SEPT_PENDING, page));
+	emu_sept_set(&s, sept_make(SEPT_PENDING, page));
 	return 0;
 }
 
@@ -249,12 +249,12 @@ u64 emu_tdh_mem_range_block(struct emu_call *c)
 	struct sept_ref s;
 	u64 pa, status;
 
-	status = sept_begin(c, OPS_RANGE_BLOCK, 0, LEVEL_PWL, EMU_LOCK_EX, &s);
+	status = emu_sept_begin(c, OPS_RANGE_BLOCK, 0, LEVEL_PWL, EMU_LOCK_EX, &s);
 	if (status)
 		return status;
 	state = sept_state(s.value);
 	if (sept_is_blocked(state))
-		return sept_error(c, &s, EMU_GPA_RANGE_ALREADY_BLOCKED);
+		return emu_sept_error(c, &s, EMU_GPA_RANGE_ALREADY_BLOCKED);
 	if (state == SEPT_MAPPED)
 		blocked = SEPT_BLOCKED;
 	else if (state == SEPT_PENDING)
@@ -262,11 +262,11 @@ u64 emu_tdh_mem_range_block(struct emu_call *c)
 	else if (state == SEPT_NL_MAPPED)
 		blocked = SEPT_NL_BLOCKED;
 	else
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
 	pa = s.value & SEPT_PA_MASK;
-	if (!pamt_implicit(c, pa, sept_is_leaf(state) ? s.level : EMU_LEVEL_4K, &ref))
+	if (!emu_pamt_implicit(c, pa, sept_is_leaf(state) ? s.level : EMU_LEVEL_4K, &ref))
 		return EMU_SEAMCALL_VMFAILINVALID;
-	sept_set(&s, sept_make(blocked, pa));
+	emu_sept_set(&s, sept_make(blocked, pa));
 	WRITE_ONCE(ref.entry->info, READ_ONCE(s.tdcs->epoch));
 	return 0;
 }
@@ -277,10 +277,10 @@ u64 emu_tdh_mem_track(struct emu_call *c)
 	struct tdr *tdr;
 	u64 status, epoch;
 
-	status = td_lock(c, c->args->rcx, false, EMU_OP_RCX, &tdr);
+	status = emu_td_lock(c, c->args->rcx, false, EMU_OP_RCX, &tdr);
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_MEM_TRACK, true, &tdcs);
+	status = emu_td_check(c, tdr, OPS_MEM_TRACK, true, &tdcs);
 	if (status)
 		return status;
 	if (!call_lock(c, &tdcs->epoch_lock, EMU_LOCK_PLAIN_EX))
@@ -298,20 +298,20 @@ u64 emu_tdh_mem_page_remove(struct emu_call *c)
 	struct sept_ref s;
 	u64 pa, status;
 
-	status = sept_begin(c, OPS_PAGE_REMOVE, 0, 2, EMU_LOCK_SH, &s);
+	status = emu_sept_begin(c, OPS_PAGE_REMOVE, 0, 2, EMU_LOCK_SH, &s);
 	if (status)
 		return status;
 	if (!sept_is_leaf(sept_state(s.value)))
-		return sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
+		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
 	pa = s.value & SEPT_PA_MASK;
-	status = pamt_lock_implicit(c, pa, s.level, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_implicit(c, pa, s.level, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
-	status = sept_check_tracked(c, &s, ref.entry);
+	status = emu_sept_check_tracked(c, &s, ref.entry);
 	if (status)
 		return status;
-	sept_set(&s, sept_make(SEPT_FREE, 0));
+	emu_sept_set(&s, sept_make(SEPT_FREE, 0));
 	xadd(&s.tdr->chldcnt, -(level_size(s.level) >> EMU_4K_SHIFT));
-	c->args->rcx = pa | pamt_free(&ref);
+	c->args->rcx = pa | emu_pamt_free(&ref);
 	return 0;
 }

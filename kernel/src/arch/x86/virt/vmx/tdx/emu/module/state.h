@@ -205,59 +205,59 @@ struct pamt_ref {
 };
 
 /* The TDMR that covers @pa with PAMT initialised there, or NULL. */
-const struct emu_tdmr *pamt_tdmr(const struct emu_module *m, u64 pa);
-bool pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
-struct pamt_entry *pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
-struct pamt_entry *pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
-struct pamt_entry *pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
+const struct emu_tdmr *emu_pamt_tdmr(const struct emu_module *m, u64 pa);
+bool emu_pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *emu_pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *emu_pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *emu_pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
 				   u64 pa);
-struct pamt_entry *pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
+struct pamt_entry *emu_pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
 
 /* Is @pa a physical address without HKID bits, aligned to a page of @level? */
-bool hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level);
+bool emu_hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level);
 
 /*
  * Explicit walk [1.5.2] to @target or the leaf above it. Returns 0 with the
  * path's locks held, or OPERAND_BUSY | @op with none of them.
  */
-u64 pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
+u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
 	      unsigned int op, struct pamt_ref *ref);
 /* An explicit 4K operand of type @type: all checks of 1.5.3, and the walk. */
-u64 pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
+u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
 		   struct pamt_ref *ref);
 /* An explicit free range of @level (4K or 2M), for AUG. */
-u64 pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
+u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
 			 struct pamt_ref *ref);
 /*
  * Implicit operand: only the leaf entry, no lock, nothing of its parents. A
  * page that is not there is a corrupted module: NULL, and the module is dead.
  */
-struct pamt_entry *pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
+struct pamt_entry *emu_pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
 				 struct pamt_ref *ref);
 /* The same with its lock; OPERAND_BUSY | @op. */
-u64 pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
+u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
 		       struct pamt_ref *ref);
 /* A free page, locked exclusively, becomes @type of the TD at @owner; counted in its node. */
-void pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner);
+void emu_pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner);
 /* The reverse: free first, uncounted after [1.5.5]. Returns the hint bit. */
-u64 pamt_free(struct pamt_ref *ref);
+u64 emu_pamt_free(struct pamt_ref *ref);
 /* 4K entries (2M entries for a 1G page) merge into one, or come out of it; see 1.6.3. */
-u64 pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2]);
-u64 pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1);
+u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2]);
+u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1);
 /* A sanity check failed: the module shuts down, as the real one does. */
-u64 module_fatal(struct emu_call *c);
+u64 emu_module_fatal(struct emu_call *c);
 
 /* --------------------------------------------------------------------- td.c */
 
 /* An explicit TDR operand. *@tdr is set on success. */
-u64 td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr);
+u64 emu_td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr);
 /* The owner of a page that the call has locked, implicit, |TDR. */
-u64 td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr);
+u64 emu_td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr);
 /*
  * The state checks that most leaves begin with [1.6], and the TDCS; @lock takes
  * OP_STATE shared. Operation states outside @allowed are refused.
  */
-u64 td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
+u64 emu_td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
 	     struct tdcs **tdcs);
 static inline struct tdcs *td_tdcs(const struct emu_module *m, struct tdr *tdr)
 {
@@ -281,14 +281,14 @@ struct sept_ref {
  * What the memory leaves begin with: TDR SH, state, GPA operand of a level in
  * @min..@max (pwl for @max > 4), tree lock in @tree, walk, entry lock.
  */
-u64 sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
+u64 emu_sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
 	       enum emu_lock_mode tree, struct sept_ref *s);
 /* Set the locked entry, keeping its lock and priority bits. */
-void sept_set(struct sept_ref *s, u64 value);
+void emu_sept_set(struct sept_ref *s, u64 value);
 /* @status | RCX, with the entry in RCX and level and state in RDX. */
-u64 sept_error(struct emu_call *c, const struct sept_ref *s, u64 status);
+u64 emu_sept_error(struct emu_call *c, const struct sept_ref *s, u64 status);
 /* Blocked and tracked, where the TD may be running; @e is the page's PAMT entry. */
-u64 sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct pamt_entry *e);
+u64 emu_sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct pamt_entry *e);
 
 #define EMU_LEAF_PROTO(nr, fn, name, version) u64 fn(struct emu_call *c);
 EMU_LEAVES(EMU_LEAF_PROTO)

@@ -56,25 +56,25 @@ _Static_assert(sizeof(struct pamt_entry) == 16, "PAMT entry size of the ABI");
 
 /* --------------------------------------------------------- what leaves share */
 
-u64 td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr)
+u64 emu_td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr)
 {
 	struct pamt_ref ref;
-	u64 status = pamt_lock_page(c, tdr_pa, PT_TDR, ex, op, &ref);
+	u64 status = emu_pamt_lock_page(c, tdr_pa, PT_TDR, ex, op, &ref);
 
 	if (!status)
 		*tdr = emu_va(c->m, tdr_pa);
 	return status;
 }
 
-u64 td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr)
+u64 emu_td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr)
 {
 	struct pamt_ref ref;
 
 	*tdr = emu_va(c->m, tdr_pa);
-	return pamt_lock_implicit(c, tdr_pa, EMU_LEVEL_4K, ex, EMU_OP_TDR, &ref);
+	return emu_pamt_lock_implicit(c, tdr_pa, EMU_LEVEL_4K, ex, EMU_OP_TDR, &ref);
 }
 
-u64 td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
+u64 emu_td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
 	     struct tdcs **tdcs)
 {
 	unsigned int op_state;
@@ -110,7 +110,7 @@ u64 emu_tdh_mng_create(struct emu_call *c)
 
 	if (index >= m->nr_hkids)
 		return EMU_OPERAND_INVALID | EMU_OP_RDX;
-	status = pamt_lock_page(c, c->args->rcx, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, c->args->rcx, PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
@@ -124,7 +124,7 @@ u64 emu_tdh_mng_create(struct emu_call *c)
 	memset(tdr, 0, sizeof(*tdr));
 	tdr->lifecycle = TD_HKID_ASSIGNED;
 	tdr->hkid = hkid;
-	pamt_assign(&ref, PT_TDR, 0);
+	emu_pamt_assign(&ref, PT_TDR, 0);
 	return 0;
 }
 
@@ -134,7 +134,7 @@ u64 emu_tdh_mng_key_config(struct emu_call *c)
 	u64 package = 1ULL << package_of(m, current_lp(m)), status;
 	struct tdr *tdr;
 
-	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	status = emu_td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
 	if (status)
 		return status;
 	if (tdr->fatal)
@@ -165,7 +165,7 @@ u64 emu_tdh_mng_addcx(struct emu_call *c)
 	struct tdr *tdr;
 	unsigned int op_state;
 
-	status = td_lock(c, tdr_pa, true, EMU_OP_RDX, &tdr);
+	status = emu_td_lock(c, tdr_pa, true, EMU_OP_RDX, &tdr);
 	if (status)
 		return status;
 	if (tdr->fatal)
@@ -174,7 +174,7 @@ u64 emu_tdh_mng_addcx(struct emu_call *c)
 		return EMU_TD_KEYS_NOT_CONFIGURED;
 	if (tdr->num_tdcx >= MAX_TDCS_PAGES)
 		return EMU_TDCX_NUM_INCORRECT;
-	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	if (tdr->num_tdcx >= MIN_TDCS_PAGES) {
@@ -186,7 +186,7 @@ u64 emu_tdh_mng_addcx(struct emu_call *c)
 	WRITE_ONCE(tdr->tdcs[tdr->num_tdcx], page);
 	WRITE_ONCE(tdr->num_tdcx, tdr->num_tdcx + 1);
 	xadd(&tdr->chldcnt, 1);
-	pamt_assign(&ref, PT_TDCX, tdr_pa);
+	emu_pamt_assign(&ref, PT_TDCX, tdr_pa);
 	return 0;
 }
 
@@ -283,10 +283,10 @@ u64 emu_tdh_mng_init(struct emu_call *c)
 	struct tdcs *tdcs;
 	struct tdr *tdr;
 
-	status = td_lock(c, c->args->rcx & ~1ULL, true, EMU_OP_RCX, &tdr);
+	status = emu_td_lock(c, c->args->rcx & ~1ULL, true, EMU_OP_RCX, &tdr);
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_MNG_INIT, false, &tdcs);
+	status = emu_td_check(c, tdr, OPS_MNG_INIT, false, &tdcs);
 	if (status)
 		return status;
 	if (!IS_ALIGNED(params_pa, (u64)TD_PARAMS_ALIGN) || params_pa >= m->max_pa)
@@ -303,11 +303,11 @@ u64 emu_tdh_mr_finalize(struct emu_call *c)
 {
 	struct tdcs *tdcs;
 	struct tdr *tdr;
-	u64 status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	u64 status = emu_td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
 
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_BUILD, false, &tdcs);
+	status = emu_td_check(c, tdr, OPS_BUILD, false, &tdcs);
 	if (status)
 		return status;
 	if (!READ_ONCE(tdcs->num_vcpus))
@@ -324,7 +324,7 @@ u64 emu_tdh_mng_vpflushdone(struct emu_call *c)
 	struct tdr *tdr;
 	u64 index, status;
 
-	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	status = emu_td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
 	if (status)
 		return status;
 	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
@@ -387,7 +387,7 @@ u64 emu_tdh_mng_key_freeid(struct emu_call *c)
 	struct tdr *tdr;
 	u64 index, status;
 
-	status = td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
+	status = emu_td_lock(c, c->args->rcx, true, EMU_OP_RCX, &tdr);
 	if (status)
 		return status;
 	if (tdr->lifecycle != TD_BLOCKED)

@@ -13,24 +13,24 @@
 #define INIT_PAGES_STATIC (2 * EMU_ENTRIES)
 #define INIT_PAGES_DYNAMIC (8 * EMU_ENTRIES)
 
-struct range {
+struct span {
 	u64 base, size;
 };
 
-static bool ranges_overlap(struct range a, struct range b)
+static bool spans_overlap(struct span a, struct span b)
 {
 	return a.base < b.base + b.size && b.base < a.base + a.size;
 }
 
-static struct range pamt_range(const struct emu_tdmr *t, unsigned int level)
+static struct span pamt_span(const struct emu_tdmr *t, unsigned int level)
 {
 	switch (level) {
 	case EMU_LEVEL_1G:
-		return (struct range){ t->pamt_1g_base, t->pamt_1g_size };
+		return (struct span){ t->pamt_1g_base, t->pamt_1g_size };
 	case EMU_LEVEL_2M:
-		return (struct range){ t->pamt_2m_base, t->pamt_2m_size };
+		return (struct span){ t->pamt_2m_base, t->pamt_2m_size };
 	}
-	return (struct range){ t->pamt_4k_base, t->pamt_4k_size };
+	return (struct span){ t->pamt_4k_base, t->pamt_4k_size };
 }
 
 static u64 pamt_size_needed(const struct emu_module *m, const struct emu_tdmr *t,
@@ -44,7 +44,7 @@ static u64 pamt_size_needed(const struct emu_module *m, const struct emu_tdmr *t
 }
 
 /* Does @r lie in memory of @t that a TD may own? */
-static bool in_usable_tdmr(const struct emu_tdmr *t, struct range r)
+static bool in_usable_tdmr(const struct emu_tdmr *t, struct span r)
 {
 	u64 at = r.base > t->base ? r.base : t->base;
 	u64 end = r.base + r.size < t->base + t->size ? r.base + r.size : t->base + t->size;
@@ -99,7 +99,7 @@ static u64 check_tdmr(const struct emu_module *m, const struct emu_tdmr *tdmr, u
 static u64 check_pamt(const struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
 		      unsigned int i, unsigned int level)
 {
-	struct range r = pamt_range(&tdmr[i], level);
+	struct span r = pamt_span(&tdmr[i], level);
 	u64 operand = (u64)level << 8 | i;
 	unsigned int j, l;
 
@@ -113,7 +113,7 @@ static u64 check_pamt(const struct emu_module *m, const struct emu_tdmr *tdmr, u
 			return EMU_PAMT_OVERLAP | operand;
 		for (l = EMU_LEVEL_4K; l <= EMU_LEVEL_1G; l++)
 			if ((j < i || (j == i && l < level)) &&
-			    ranges_overlap(r, pamt_range(&tdmr[j], l)))
+			    spans_overlap(r, pamt_span(&tdmr[j], l)))
 				return EMU_PAMT_OVERLAP | operand;
 	}
 	return 0;

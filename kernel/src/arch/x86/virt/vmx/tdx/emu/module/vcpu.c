@@ -13,13 +13,13 @@ static u64 vcpu_lock(struct emu_call *c, u64 pa, unsigned int op, bool tdr_ex, s
 		     struct tdr **tdr, u64 *tdr_pa)
 {
 	struct pamt_ref ref;
-	u64 status = pamt_lock_page(c, pa, PT_TDVPR, true, op, &ref);
+	u64 status = emu_pamt_lock_page(c, pa, PT_TDVPR, true, op, &ref);
 
 	if (status)
 		return status;
 	*vp = emu_va(c->m, pa);
 	*tdr_pa = pamt_owner(ref.entry);
-	return td_lock_owner(c, *tdr_pa, tdr_ex, tdr);
+	return emu_td_lock_owner(c, *tdr_pa, tdr_ex, tdr);
 }
 
 u64 emu_tdh_vp_create(struct emu_call *c)
@@ -30,13 +30,13 @@ u64 emu_tdh_vp_create(struct emu_call *c)
 	struct tdvpr *vp;
 	struct tdr *tdr;
 
-	status = td_lock(c, tdr_pa, false, EMU_OP_RDX, &tdr);
+	status = emu_td_lock(c, tdr_pa, false, EMU_OP_RDX, &tdr);
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_VP_CREATE, true, &tdcs);
+	status = emu_td_check(c, tdr, OPS_VP_CREATE, true, &tdcs);
 	if (status)
 		return status;
-	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	vp = emu_va(c->m, page);
@@ -46,7 +46,7 @@ u64 emu_tdh_vp_create(struct emu_call *c)
 	vp->num_pages = 1;
 	vp->pages[0] = page;
 	xadd(&tdr->chldcnt, 1);
-	pamt_assign(&ref, PT_TDVPR, tdr_pa);
+	emu_pamt_assign(&ref, PT_TDVPR, tdr_pa);
 	return 0;
 }
 
@@ -61,19 +61,19 @@ u64 emu_tdh_vp_addcx(struct emu_call *c)
 	status = vcpu_lock(c, c->args->rdx, EMU_OP_RDX, false, &vp, &tdr, &tdr_pa);
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_VP_CREATE, true, &tdcs);
+	status = emu_td_check(c, tdr, OPS_VP_CREATE, true, &tdcs);
 	if (status)
 		return status;
 	if (vp->state != VCPU_UNINITIALIZED)
 		return EMU_VCPU_STATE_INCORRECT | vp->state;
 	if (vp->num_pages >= MAX_TDVPS_PAGES)
 		return EMU_TDCX_NUM_INCORRECT;
-	status = pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	vp->pages[vp->num_pages++] = page;
 	xadd(&tdr->chldcnt, 1);
-	pamt_assign(&ref, PT_TDCX, tdr_pa);
+	emu_pamt_assign(&ref, PT_TDCX, tdr_pa);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ u64 emu_tdh_vp_init(struct emu_call *c)
 	status = vcpu_lock(c, c->args->rcx, EMU_OP_RCX, c->version >= 1, &vp, &tdr, &tdr_pa);
 	if (status)
 		return status;
-	status = td_check(c, tdr, OPS_BUILD, true, &tdcs);
+	status = emu_td_check(c, tdr, OPS_BUILD, true, &tdcs);
 	if (status)
 		return status;
 	if (vp->num_pages < MIN_TDVPS_PAGES)

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make bench`: compare all strategies on this machine over three workloads
+# that can tell them apart, in 8 interleaved blocks; at most 90 seconds on 2 cores.
+# ON=model (default) needs neither root nor TDX. BLOCKS, WORKLOADS, STRATEGIES and
+# OUT override.
+set -u
+cd "$(dirname "$0")/.." || exit 3
+
+dpamt=${1:-build/dpamt}
+out=${OUT:-results}
+exec "$dpamt" run --on "${ON:-model}" --strategy "${STRATEGIES:-all}" \
+	--workload "${WORKLOADS:-boot-10x16g,fault-storm,conversion-storm}" \
+	--runs "${BLOCKS:-8}" --out "$out"
