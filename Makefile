@@ -25,7 +25,9 @@ CFLAGS_ALL := -std=gnu11 -g $(OPT) -Wall -Wextra -Wno-unused-parameter -Wno-sign
 INC_PLAIN := -Ibench
 # Kernel sources see bench/shim where the kernel has include/.
 INC_SHIM := -Ibench -Ibench/shim -I$(KSRC)
-LIBS := -ljansson -lhwloc -lpfm -lpthread -lm
+# libpfm4 can be done without: then there are no counter names, and a note says so.
+PFM := $(if $(shell printf '\043include <perfmon/pfmlib.h>' | $(CC) -E - 2>/dev/null),-lpfm)
+LIBS := -ljansson -lhwloc $(PFM) -lpthread -lm
 
 # ------------------------------------------------------------------ sources
 

@@ -157,7 +157,7 @@ check_keyids()
 			"BIOS: enable TME, TME-MT and TDX, and split the KeyIDs in favour of TDX"
 	else
 		item missing "TDX KeyIDs" "no sign of them (MSR 0x87, kernel log, cgroup)" \
-			"BIOS: enable TME, TME-MT, TDX and the SEAM loader; as root, after modprobe msr, this check sees more"
+			"BIOS: TME, TME-MT, TDX, SEAM loader on (root and msr.ko show more)"
 	fi
 }
 
@@ -175,11 +175,11 @@ check_boot()
 	case "$(config_value CONFIG_HIBERNATION) $line" in
 	y*nohibernate*) item ok "no hibernation" "nohibernate on the command line" ;;
 	y*)
-		if [ "$(sed -n 's/.*\[\(.*\)\].*/\1/p' "$root/sys/kernel/security/lockdown" 2>/dev/null)" = \
-			confidentiality ]; then
+		if grep -q '\[confidentiality\]' "$root/sys/kernel/security/lockdown" \
+			2>/dev/null; then
 			item ok "no hibernation" "locked down"
 		else
-			item missing "no hibernation" "the kernel may hibernate, which shuts TDX out" \
+			item missing "no hibernation" "the kernel may hibernate, so it bars TDX" \
 				"add nohibernate to the kernel command line"
 		fi
 		;;
@@ -202,13 +202,13 @@ check_kvm()
 	"") item missing "kvm_intel.tdx" "kvm_intel is not loaded, or knows no TDX" \
 		"modprobe kvm_intel tdx=1, and see the kernel log" ;;
 	*) item missing "kvm_intel.tdx" "$kvm_tdx" \
-		"add kvm_intel.tdx=1 to the kernel command line; if it is there, see the kernel log" ;;
+		"add kvm_intel.tdx=1 to the kernel command line; if it is there: dmesg" ;;
 	esac
 	if [ "$kvm_tdx" = Y ] || printf '%s\n' "$log" | grep -q 'module initialized'; then
 		item ok "TDX module" "initialised"
 	else
 		item missing "TDX module" "no sign that it was initialised" \
-			"dmesg | grep tdx says why; the module comes with the BIOS or as TDX-SEAM.so"
+			"dmesg | grep tdx says why; the module comes with the BIOS"
 	fi
 	if [ ! -e "$root/dev/kvm" ]; then
 		item missing "/dev/kvm" "not there" "modprobe kvm_intel"

@@ -165,15 +165,17 @@ install_packages()
 # One line for why apt-get failed, from its output.
 why()
 {
-	if grep -qiE 'could not resolve|failed to fetch|connection (failed|timed out|refused)|temporary failure' "$log"; then
+	if grep -qiE -e 'could not resolve|failed to fetch|temporary failure' \
+		-e 'connection (failed|timed out|refused)' "$log"; then
 		echo "no network, or no package server in reach"
 	elif grep -qiE 'could not get lock|unable to (acquire|lock)' "$log"; then
 		echo "another package manager holds the lock, and did not let go in 120 s"
 	elif grep -qi 'no space left' "$log"; then
 		echo "the disk is full"
 	elif grep -qiE 'unable to locate package|has no installation candidate' "$log"; then
-		echo "$(grep -ioE 'unable to locate package [^ ]*|package .* has no installation candidate' "$log" |
-			head -n 1); are the main package sources enabled?"
+		echo "$(grep -ioE -e 'unable to locate package [^ ]*' \
+			-e 'package .* has no installation candidate' "$log" | head -n 1);" \
+			"are the main package sources enabled?"
 	else
 		grep -E '^E:' "$log" | head -n 1 | cut -c 1-200
 	fi
@@ -231,7 +233,8 @@ if ! prefix=$(privilege); then
 		exit 3
 	fi
 	for package in $wish; do
-		say "without $package: $(lost_without "$package"); to have it: sudo apt-get install -y $package"
+		say "without $package: $(lost_without "$package");" \
+			"to have it: sudo apt-get install -y $package"
 	done
 	exit 0
 fi

@@ -566,6 +566,14 @@ static const struct {
 	{ "smt", false }, { "mitigations", false },
 };
 
+/* A field of run.json, or of the environment in it. */
+static const json_t *meta_field(const json_t *meta, const char *key)
+{
+	const json_t *value = json_object_get(meta, key);
+
+	return value ? value : json_object_get(json_object_get(meta, "environment"), key);
+}
+
 /* @json in at most 40 characters, or "..." */
 static const char *brief(const json_t *json, char *text, size_t size)
 {
@@ -630,8 +638,8 @@ static void check_shared(struct compare *c, const struct result_run *a,
 	for (i = 0; i < sizeof(shared_fields) / sizeof(shared_fields[0]); i++) {
 		const char *key = shared_fields[i].key;
 
-		if (!same_field(c, "", key, json_object_get(a->meta, key),
-				json_object_get(b->meta, key)) && shared_fields[i].decisive)
+		if (!same_field(c, "", key, meta_field(a->meta, key), meta_field(b->meta, key)) &&
+		    shared_fields[i].decisive)
 			comparable = false;
 	}
 	for (i = 0; i < c->nr_workloads; i++) {

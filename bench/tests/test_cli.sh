@@ -241,7 +241,8 @@ test_documents()
 	check "completes verbs" [ "$(complete_words r)" = "run report" ]
 	check "completes options" [ "$(complete_words run --thr)" = "--threads=" ]
 	check "completes values" [ "$(complete_words run --on = mod)" = "model" ]
-	check "completes lists" [ "$(complete_words run --strategy = null,global-)" = null,global-fast ]
+	check "completes lists" \
+		[ "$(complete_words run --strategy = null,global-)" = null,global-fast ]
 	refuse 2 "one of VERB, --man and --completion" help --man --completion
 }
 
@@ -267,9 +268,11 @@ make_run()
 	import json, os, sys
 	folder, factor, all = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 	names = ["global-fast", "global"]
-	meta = {"schema": 1, "run_id": os.path.basename(folder), "on": "model", "machine": {"name": "m"},
-	        "scale": "1/4096", "blocks": 8, "status": "complete", "topology": {"cpus_usable": 2},
-	        "workloads": [{"name": "hot-spot", "title": "t", "primary": "pamt_ns_per_page", "hash": "h"}],
+	meta = {"schema": 1, "run_id": os.path.basename(folder), "on": "model",
+	        "machine": {"name": "m"}, "scale": "1/4096", "blocks": 8, "status": "complete",
+	        "topology": {"cpus_usable": 2},
+	        "workloads": [{"name": "hot-spot", "title": "t", "hash": "h",
+	                       "primary": "pamt_ns_per_page"}],
 	        "strategies": [{"name": n, "control": False} for n in names]}
 	json.dump(meta, open(folder + "/run.json", "w"))
 	with open(folder + "/samples.jsonl", "w") as f:
@@ -279,7 +282,8 @@ make_run()
 	            value *= 1 + (0.001 if (block >> i) & 1 else -0.001)
 	            print(json.dumps({"kind": "cell", "workload": "hot-spot", "strategy": name,
 	                              "block": block, "status": "ok",
-	                              "metrics": {"pamt_ns_per_page": value, "wait_count": 1000}}), file=f)
+	                              "metrics": {"pamt_ns_per_page": value,
+	                                          "wait_count": 1000}}), file=f)
 	EOF
 }
 
@@ -443,8 +447,8 @@ test_setup()
 	fake sudo "shift; exec \"\$@\""
 	fake true "exit 0"
 	setup 0 "apt-get install libjansson-dev" build
-	check "apt-get was asked" grep -q 'Timeout=120 .*install -y --no-install-recommends libjansson-dev' \
-		"$tmp/apt"
+	check "apt-get was asked" grep -q \
+		'Timeout=120 .*install -y --no-install-recommends libjansson-dev' "$tmp/apt"
 	check "no needless update" [ "$(grep -c update "$tmp/apt")" = 0 ]
 	# no lists yet: update first
 	rm "$tmp/lists/x_Packages" "$tmp/apt"
@@ -484,10 +488,12 @@ test_preflight()
 {
 	local h=$tmp/host
 
-	mkdir -p "$h/proc/sys/kernel" "$h/boot" "$h/dev/cpu/0" "$h/sys/module/kvm_intel/parameters" \
-		"$h/sys/devices/system/cpu"
-	printf 'vendor_id\t: GenuineIntel\nmodel name\t: Xeon\nflags\t\t: vmx ss xsave movdir64b\n' \
-		>"$h/proc/cpuinfo"
+	mkdir -p "$h/proc/sys/kernel" "$h/boot" "$h/dev/cpu/0" "$h/sys/devices/system/cpu" \
+		"$h/sys/module/kvm_intel/parameters"
+	{
+		printf 'vendor_id\t: GenuineIntel\nmodel name\t: Xeon\n'
+		printf 'flags\t\t: vmx ss xsave movdir64b\n'
+	} >"$h/proc/cpuinfo"
 	echo 7.3.4 >"$h/proc/sys/kernel/osrelease"
 	printf 'CONFIG_%s=y\n' KVM_INTEL INTEL_TDX_HOST KVM_INTEL_TDX CONTIG_ALLOC HIBERNATION \
 		>"$h/boot/config-7.3.4"

@@ -20,7 +20,9 @@ static u64 raw(u64 rax)
 static void dispatcher(void)
 {
 	const u64 invalid = EMU_OPERAND_INVALID | EMU_OP_RAX;
-	static const unsigned int unknown[] = { 5, 12, 13, 14, 25, 27, 39, 42, 60, 69, 255, 0xffff };
+	static const unsigned int unknown[] = {
+		5, 12, 13, 14, 25, 27, 39, 42, 60, 69, 255, 0xffff
+	};
 	unsigned int i;
 
 	w_prepare(&w, true);
@@ -102,8 +104,7 @@ static void config_pamts(void)
 	cfg[1].reserved[0].size = ALIGN(cfg[0].pamt_4k_size, EMU_4K_SIZE);
 	CHECK_EQ(configure(2), 0);
 	/* Static PAMT needs more for its 4K level. */
-	CHECK_EQ(emu_module_config(&w.m, cfg, 2, false),
-		 EMU_INVALID_PAMT | EMU_LEVEL_4K << 8 | 0);
+	CHECK_EQ(emu_module_config(&w.m, cfg, 2, false), EMU_INVALID_PAMT | EMU_LEVEL_4K << 8 | 0);
 }
 
 static void config_reserved(void)
@@ -165,8 +166,8 @@ static void tdmr_init(bool dynamic)
 		CHECK_EQ(CALL(&w, TDH_SYS_TDMR_INIT, .rcx = base), 0);
 		done = min(done + step, size);
 		CHECK_EQ(w.out.rdx, base + (done & ~(EMU_1G_SIZE - 1)));
-		CHECK_EQ(w_rdmd(&w, base, 0), done < EMU_1G_SIZE ?
-				EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX : 0);
+		CHECK_EQ(w_rdmd(&w, base, 0),
+			 done < EMU_1G_SIZE ? EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX : 0);
 		if (done < size)
 			CHECK_EQ(w_rdmd(&w, base + size - EMU_4K_SIZE, 0),
 				 EMU_OPERAND_ADDR_RANGE_ERROR | EMU_OP_RCX);
@@ -272,10 +273,10 @@ static u64 init_with(void (*spoil)(struct w_td_params *p))
 	return td_init(&w, &td);
 }
 
-#define SPOIL(name, statement)                         \
+#define SPOIL(name, statement)                          \
 	static void spoil_##name(struct w_td_params *p) \
-	{                                              \
-		statement;                             \
+	{                                               \
+		statement;                              \
 	}
 SPOIL(attributes, p->attributes |= 2; p->xfam = 0)
 SPOIL(xfam_bit, p->xfam |= 8; p->max_vcpus = 0)

@@ -17,7 +17,7 @@ static void put(struct pamt *p, unsigned long region)
 
 const struct pamt_ops pamt_null_ops = {
 	.name = "null",
-	.what = "control: no count, no lock, all pairs installed at start",
+	.what = "no count, no lock, all pairs installed at start",
 	.control = true,
 	.dynamic = true,
 	.preinstalled = true,

@@ -29,7 +29,7 @@ static int promote(struct pamt *p, unsigned long region, pamt_call_t call, void 
 
 const struct pamt_ops pamt_static_ops = {
 	.name = "static",
-	.what = "control: Dynamic PAMT off, 0.4% of memory paid at boot",
+	.what = "Dynamic PAMT off, 0.4% of memory paid at boot",
 	.control = true,
 	.get = get,
 	.put = put,

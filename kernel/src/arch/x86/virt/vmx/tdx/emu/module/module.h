@@ -74,7 +74,7 @@ struct emu_tdmr {
 	struct emu_reserved reserved[EMU_MAX_RESERVED];
 	unsigned int nr_reserved;
 	u64 initialised;		/* bytes from base that TDMR.INIT has completed */
-	u64 init_next;			/* module-private: where TDMR.INIT goes on, bytes from base */
+	u64 init_next;			/* module-private: where TDMR.INIT goes on, in bytes */
 	u16 lock;			/* module-private: mutex of TDMR.INIT */
 };
 
@@ -83,7 +83,7 @@ struct emu_call;
 struct emu_module {
 	/* Virtual address of physical address 0 (the direct map, or the arena). */
 	void *mem;
-	u64 max_pa;			/* exclusive limit of physical addresses, without HKID bits */
+	u64 max_pa;			/* exclusive limit of addresses, without HKID bits */
 	unsigned int hkid_shift;	/* lowest HKID bit of an address */
 	bool dynamic;			/* Dynamic PAMT enabled by SYS.CONFIG */
 	bool ready;			/* SYS_READY */
@@ -176,11 +176,11 @@ u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigne
 struct emu_page_info {
 	enum emu_page_type type;	/* of the entry reached */
 	enum emu_level level;		/* where the walk ended */
-	u64 owner;			/* the TDR's address (a TDR's own for itself), 0 if none */
+	u64 owner;			/* the TDR's address (a TDR: its own), 0 = none */
 	bool has_pair;			/* Dynamic PAMT: the 2M region has a pair */
 	u64 pair[2];			/* its pages */
 	unsigned int page_count;	/* of the 2M node */
-	bool pamt_page;			/* bitmap bit set: in use as a PAMT page (or reserved) */
+	bool pamt_page;			/* bitmap bit set: a PAMT page (or reserved) */
 	bool locked;			/* any lock word on the path is not free */
 };
 int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info);

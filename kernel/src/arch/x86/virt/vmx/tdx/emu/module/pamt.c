@@ -50,7 +50,7 @@ static u64 node_page(const struct pamt_entry *node, unsigned int page)
 }
 
 struct pamt_entry *emu_pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
-				   u64 pa)
+				       u64 pa)
 {
 	unsigned long index = (pa >> EMU_4K_SHIFT) & (EMU_ENTRIES - 1);
 	struct pamt_entry *e = emu_va(m, node_page(node, index >= ENTRIES_PER_PAMT_PAGE));
@@ -86,8 +86,8 @@ static u64 walk_failed(struct emu_call *c, unsigned int nr, unsigned int op)
 	return EMU_OPERAND_BUSY | op;
 }
 
-u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
-	      unsigned int op, struct pamt_ref *ref)
+u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target,
+		  bool ex, unsigned int op, struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
 	unsigned int nr = c->nr_locks;
@@ -131,8 +131,7 @@ stop:
 
 /* Is the page or range found by a walk what the leaf expects? */
 static u64 check_type(const struct emu_module *m, const struct emu_tdmr *t, u64 pa,
-		      enum emu_page_type expected, enum emu_level level,
-		      const struct pamt_ref *ref)
+		      enum emu_page_type expected, enum emu_level level, const struct pamt_ref *ref)
 {
 	u8 type = READ_ONCE(ref->entry->type);
 
@@ -149,8 +148,8 @@ static u64 check_type(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	return 0;
 }
 
-u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
-		   struct pamt_ref *ref)
+u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex,
+		       unsigned int op, struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
 	unsigned int nr = c->nr_locks;
@@ -200,7 +199,7 @@ static bool static_range_is_free(const struct emu_module *m, const struct emu_td
 }
 
 u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
-			 struct pamt_ref *ref)
+			     struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
 	unsigned int nr = c->nr_locks;
@@ -230,7 +229,7 @@ u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, u
 /* -------------------------------------------------------- implicit operands */
 
 struct pamt_entry *emu_pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
-				 struct pamt_ref *ref)
+				     struct pamt_ref *ref)
 {
 	const struct emu_module *m = c->m;
 	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
@@ -263,8 +262,8 @@ corrupted:
 	return NULL;
 }
 
-u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
-		       struct pamt_ref *ref)
+u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex,
+			   unsigned int op, struct pamt_ref *ref)
 {
 	struct pamt_entry *e = emu_pamt_implicit(c, pa, level, ref);
 
@@ -301,8 +300,7 @@ u64 emu_pamt_free(struct pamt_ref *ref)
 /* --------------------------------------------------- PAMT.ADD, PAMT.REMOVE */
 
 /* A PAMT page operand that lies in a region of its own: must be free [steps 8, 9]. */
-static u64 lock_new_pamt_page(struct emu_call *c, const struct emu_tdmr *t, u64 pa,
-			      unsigned int op)
+static u64 lock_new_pamt_page(struct emu_call *c, const struct emu_tdmr *t, u64 pa, unsigned int op)
 {
 	struct pamt_ref ref;
 	u64 status = emu_pamt_walk(c, t, pa, EMU_LEVEL_4K, false, op, &ref);
@@ -480,7 +478,8 @@ u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[
 	struct emu_module *m = c->m;
 	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
 	bool node = m->dynamic && level == EMU_LEVEL_2M;
-	struct pamt_entry *e = level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
+	struct pamt_entry *e =
+		level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
 	struct pamt_entry *child;
 	unsigned long i;
 	u64 owner;
@@ -549,7 +548,8 @@ u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0,
 {
 	struct emu_module *m = c->m;
 	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa), *pt[2];
-	struct pamt_entry *e = level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
+	struct pamt_entry *e =
+		level == EMU_LEVEL_1G ? emu_pamt_1g(m, t, pa) : emu_pamt_2m(m, t, pa);
 	const u64 page[2] = { page0, page1 };
 	u64 owner, status;
 	int i;

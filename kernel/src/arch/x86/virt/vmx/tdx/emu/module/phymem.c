@@ -116,7 +116,8 @@ u64 emu_tdh_phymem_page_rdmd(struct emu_call *c)
 	if (status)
 		return status;
 	type = READ_ONCE(ref.entry->type);
-	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && emu_pamt_page_in_use(m, t, pa)) {
+	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA &&
+	    emu_pamt_page_in_use(m, t, pa)) {
 		c->args->rcx = PT_PAMT;
 		c->args->r8 = EMU_LEVEL_4K;
 		return 0;

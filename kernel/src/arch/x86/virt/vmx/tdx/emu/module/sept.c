@@ -18,7 +18,7 @@
 #define ARCH_PAGE_SIZE BIT_ULL(7)
 #define ARCH_SUPPRESS_VE BIT_ULL(63)
 #define MR_EXTEND_ALIGN 256
-#define LEVEL_PWL 5	/* in emu_sept_begin(): up to the TD's root level */
+#define LEVEL_PWL 5 /* in emu_sept_begin(): up to the TD's root level */
 
 /* ------------------------------------------------------------------- walking */
 
@@ -78,7 +78,7 @@ static u64 parse_gpa(struct sept_ref *s, u64 rcx, unsigned int min, unsigned int
 }
 
 u64 emu_sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
-	       enum emu_lock_mode tree, struct sept_ref *s)
+		   enum emu_lock_mode tree, struct sept_ref *s)
 {
 	u64 rcx = c->args->rcx, status;
 

@@ -210,7 +210,7 @@ bool emu_pamt_page_in_use(const struct emu_module *m, const struct emu_tdmr *t, 
 struct pamt_entry *emu_pamt_1g(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
 struct pamt_entry *emu_pamt_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
 struct pamt_entry *emu_pamt_4k_of_node(const struct emu_module *m, const struct pamt_entry *node,
-				   u64 pa);
+				       u64 pa);
 struct pamt_entry *emu_pamt_4k_static(const struct emu_module *m, const struct emu_tdmr *t, u64 pa);
 
 /* Is @pa a physical address without HKID bits, aligned to a page of @level? */
@@ -220,23 +220,23 @@ bool emu_hpa_is_valid(const struct emu_module *m, u64 pa, unsigned int level);
  * Explicit walk [1.5.2] to @target or the leaf above it. Returns 0 with the
  * path's locks held, or OPERAND_BUSY | @op with none of them.
  */
-u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target, bool ex,
-	      unsigned int op, struct pamt_ref *ref);
+u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu_level target,
+		  bool ex, unsigned int op, struct pamt_ref *ref);
 /* An explicit 4K operand of type @type: all checks of 1.5.3, and the walk. */
-u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex, unsigned int op,
-		   struct pamt_ref *ref);
+u64 emu_pamt_lock_page(struct emu_call *c, u64 pa, enum emu_page_type type, bool ex,
+		       unsigned int op, struct pamt_ref *ref);
 /* An explicit free range of @level (4K or 2M), for AUG. */
 u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, unsigned int op,
-			 struct pamt_ref *ref);
+			     struct pamt_ref *ref);
 /*
  * Implicit operand: only the leaf entry, no lock, nothing of its parents. A
  * page that is not there is a corrupted module: NULL, and the module is dead.
  */
 struct pamt_entry *emu_pamt_implicit(struct emu_call *c, u64 pa, enum emu_level level,
-				 struct pamt_ref *ref);
+				     struct pamt_ref *ref);
 /* The same with its lock; OPERAND_BUSY | @op. */
-u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex, unsigned int op,
-		       struct pamt_ref *ref);
+u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, bool ex,
+			   unsigned int op, struct pamt_ref *ref);
 /* A free page, locked exclusively, becomes @type of the TD at @owner; counted in its node. */
 void emu_pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner);
 /* The reverse: free first, uncounted after [1.5.5]. Returns the hint bit. */
@@ -258,7 +258,7 @@ u64 emu_td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr)
  * OP_STATE shared. Operation states outside @allowed are refused.
  */
 u64 emu_td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
-	     struct tdcs **tdcs);
+		 struct tdcs **tdcs);
 static inline struct tdcs *td_tdcs(const struct emu_module *m, struct tdr *tdr)
 {
 	return emu_va(m, READ_ONCE(tdr->tdcs[TDCS_CONTROL_PAGE]));
@@ -274,7 +274,7 @@ struct sept_ref {
 	u64 gpa;
 	unsigned int level;
 	u64 *entry;
-	u64 value;		/* of the entry, read after it was locked */
+	u64 value; /* of the entry, read after it was locked */
 };
 
 /*
@@ -282,7 +282,7 @@ struct sept_ref {
  * @min..@max (pwl for @max > 4), tree lock in @tree, walk, entry lock.
  */
 u64 emu_sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
-	       enum emu_lock_mode tree, struct sept_ref *s);
+		   enum emu_lock_mode tree, struct sept_ref *s);
 /* Set the locked entry, keeping its lock and priority bits. */
 void emu_sept_set(struct sept_ref *s, u64 value);
 /* @status | RCX, with the entry in RCX and level and state in RDX. */

@@ -10,7 +10,7 @@
  */
 #include "state.h"
 
-#define ATTRIBUTES_ALLOWED \
+#define ATTRIBUTES_ALLOWED                                                                  \
 	(BIT_ULL(0) | BIT_ULL(16) | BIT_ULL(27) | BIT_ULL(28) | BIT_ULL(29) | BIT_ULL(30) | \
 	 BIT_ULL(63))
 #define XFAM_ALLOWED 0x6DBE7ULL
@@ -75,7 +75,7 @@ u64 emu_td_lock_owner(struct emu_call *c, u64 tdr_pa, bool ex, struct tdr **tdr)
 }
 
 u64 emu_td_check(struct emu_call *c, struct tdr *tdr, unsigned int allowed, bool lock,
-	     struct tdcs **tdcs)
+		 struct tdcs **tdcs)
 {
 	unsigned int op_state;
 
