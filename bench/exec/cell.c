@@ -100,7 +100,8 @@ static double ratio(double a, double b)
 	return b ? a / b : NAN;
 }
 
-static void fault_metrics(json_t *m, const char *prefix, const struct hist *h)
+static void fault_metrics(json_t *m, const char *prefix, const struct hist *h,
+			  const struct cell_mean *mean)
 {
 	static const struct {
 		const char *key;
@@ -122,7 +123,9 @@ static void fault_metrics(json_t *m, const char *prefix, const struct hist *h)
 	snprintf(key, sizeof(key), "%sfault_max_ns", prefix);
 	put_real(m, key, h->count ? (double)h->max : NAN);
 	snprintf(key, sizeof(key), "%sfault_mean_ns", prefix);
-	put_real(m, key, hist_mean(h));
+	put_real(m, key, ratio(mean->sum_ns, mean->count));
+	snprintf(key, sizeof(key), "%sfault_stall_count", prefix);
+	put(m, key, mean->stalls);
 }
 
 static void wait_metrics(json_t *m, const struct cell *c)
@@ -314,14 +317,20 @@ static json_t *hist_rows(const struct cell *c)
 
 static json_t *metrics(const struct cell *c, const struct workload *w)
 {
+	struct cell_mean all = { 0 };
 	json_t *m = json_object();
 	unsigned int g;
 	char prefix[WL_NAME_MAX + 2];
 
-	fault_metrics(m, "", &c->fault);
+	for (g = 0; g < w->nr_tds; g++) {
+		all.sum_ns += c->mean[g].sum_ns;
+		all.count += c->mean[g].count;
+		all.stalls += c->mean[g].stalls;
+	}
+	fault_metrics(m, "", &c->fault, &all);
 	for (g = 0; g < w->nr_tds && w->nr_tds > 1; g++) {
 		snprintf(prefix, sizeof(prefix), "%s.", w->tds[g].name);
-		fault_metrics(m, prefix, &c->group_fault[g]);
+		fault_metrics(m, prefix, &c->group_fault[g], &c->mean[g]);
 	}
 	slow_metrics(m, "get", &c->stats.get_ns, c->stats.get_slow);
 	slow_metrics(m, "put", &c->stats.put_ns, c->stats.put_slow);

@@ -28,6 +28,15 @@ struct cell_td {
 	u64 wait_ns;
 };
 
+/*
+ * Sum and number of the faults that enter the mean. In a closed loop those of
+ * more than WORLD_STALL_NS are the machine's doing and stay out; in an open
+ * loop a queue may be that long, and all count.
+ */
+struct cell_mean {
+	u64 sum_ns, count, stalls;
+};
+
 struct cell {
 	enum cell_status status;
 	char reason[256];
@@ -37,6 +46,7 @@ struct cell {
 
 	struct hist fault;	/* of all groups */
 	struct hist group_fault[WL_GROUPS_MAX];
+	struct cell_mean mean[WL_GROUPS_MAX];
 	struct world_cpu sum;	/* over CPUs */
 	struct pamt_stats stats;
 	u64 overruns, seamcalls;

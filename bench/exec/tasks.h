@@ -61,6 +61,7 @@ struct run_worker {
 	u64 rng;
 	struct hist fault;
 	struct hist group_fault[WL_GROUPS_MAX];
+	struct cell_mean mean[WL_GROUPS_MAX];
 	struct pair_event *event;
 	size_t nr_events, max_events;
 	u64 overruns, seamcalls;

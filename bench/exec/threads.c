@@ -135,11 +135,18 @@ static void hook_pair(struct world *world, int delta)
 
 static void hook_fault(struct world *world, unsigned int group, u64 start)
 {
+	struct cell_mean *mean = &self->mean[group];
+	struct run *r = world->hooks.ctx;
 	u64 ns = clock_ns() - start;
 
-	(void)world;
 	hist_add(&self->fault, ns);
 	hist_add(&self->group_fault[group], ns);
+	if (unlikely(ns > WORLD_STALL_NS) && r->wl->arrivals.pick == WL_CLOSED) {
+		mean->stalls++;
+		return;
+	}
+	mean->sum_ns += ns;
+	mean->count++;
 }
 
 void run_fail(struct run_worker *w, int err, const char *what)
@@ -301,8 +308,12 @@ static void collect_worker(struct cell *c, struct run_worker *w, const struct ru
 	unsigned int g, i;
 
 	hist_merge(&c->fault, &w->fault);
-	for (g = 0; g < r->wl->nr_tds; g++)
+	for (g = 0; g < r->wl->nr_tds; g++) {
 		hist_merge(&c->group_fault[g], &w->group_fault[g]);
+		c->mean[g].sum_ns += w->mean[g].sum_ns;
+		c->mean[g].count += w->mean[g].count;
+		c->mean[g].stalls += w->mean[g].stalls;
+	}
 	c->overruns += w->overruns;
 	c->seamcalls += w->seamcalls;
 	for (i = 0; i < NR_COUNTERS; i++) {

@@ -21,6 +21,7 @@
 	METRIC(fault_p999_ns, "fault p99.9", NS, LOWER, MORE)                                  \
 	METRIC(fault_max_ns, "fault max", NS, LOWER, SHOW)                                     \
 	METRIC(fault_mean_ns, "fault mean", NS, LOWER, MORE)                                   \
+	METRIC(fault_stall_count, "faults left out of the mean", COUNT, LOWER, MORE)           \
 	METRIC(fault_count, "faults", COUNT, INFO, MORE)                                       \
 	METRIC(pages_per_sec, "pages/s", PER_SEC, HIGHER, SHOW)                                \
 	/* time inside get and put; fast by batch (cost loop), slow per call */                \

@@ -74,7 +74,7 @@ struct emu_tdmr {
 	struct emu_reserved reserved[EMU_MAX_RESERVED];
 	unsigned int nr_reserved;
 	u64 initialised;		/* bytes from base that TDMR.INIT has completed */
-	u64 init_next;			/* module-private: where TDMR.INIT goes on, in bytes */
+	u64 init_next;			/* module-private: where TDMR.INIT goes on */
 	u16 lock;			/* module-private: mutex of TDMR.INIT */
 };
 
