@@ -9,7 +9,7 @@ question = How does the mean fault grow with vCPUs and TDs when every second fau
 asked_by = Sean Christopherson, 11 Aug 2025 (how many vCPUs, was all memory faulted); \
 	Rick Edgecombe, 1 Jul 2026 (with and without the fast path); Dave Hansen, 13 Aug 2025 \
 	(wait as a share of CPU time)
-primary = fault_mean_ns
+primary = wait_pct
 placement = scattered:50%
 bench_scale = 1/4
 

@@ -51,6 +51,7 @@ struct host_td {
 	u64 built;			/* bytes of the image that are in */
 	u64 cursor;			/* teardown: GPA up to which everything is zapped */
 	bool created, finalised;
+	struct pamt_cache cache;	/* for control pages */
 	struct host_vcpu *vcpu;
 };
 

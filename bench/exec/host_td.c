@@ -105,7 +105,7 @@ static int add_tdcs(struct host_td *td)
 	int err;
 
 	for (i = 0; i < HOST_TDCS_PAGES; i++) {
-		u64 hpa = world_control_alloc(w);
+		u64 hpa = world_control_alloc(w, &td->cache);
 
 		if (!hpa)
 			return -ENOMEM;
@@ -151,7 +151,7 @@ static int create_vcpu(struct host_td *td, unsigned int id)
 
 	v->td = td;
 	for (i = 0; i < HOST_TDVPS_PAGES; i++) {
-		u64 hpa = world_control_alloc(w);
+		u64 hpa = world_control_alloc(w, &td->cache);
 
 		if (!hpa)
 			return -ENOMEM;
@@ -182,7 +182,7 @@ static int create(struct host_td *td)
 	unsigned int i;
 	int err;
 
-	td->tdr = world_control_alloc(w);
+	td->tdr = world_control_alloc(w, &td->cache);
 	if (!td->tdr)
 		return -ENOMEM;
 	spin_lock(&w->tdx_lock);
@@ -394,6 +394,7 @@ int host_td_destroy(struct host_td **out, unsigned int pages)
 	}
 	for (i = 0; i < td->c.vcpus; i++)
 		world_cache_drain(td->w, &td->vcpu[i].cache);
+	world_cache_drain(td->w, &td->cache);
 	free_hkid(td);
 	free_td(td);
 	*out = NULL;

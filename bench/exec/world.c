@@ -202,14 +202,14 @@ void world_put(struct world *w, u64 hpa)
 	account(w, start);
 }
 
-u64 world_control_alloc(struct world *w)
+u64 world_control_alloc(struct world *w, struct pamt_cache *cache)
 {
-	u64 hpa = phys_alloc_kernel(&w->phys);
+	u64 hpa;
 
-	if (!hpa)
+	if (world_topup(w, cache, 3))
 		return 0;
-	touch_backing(w, hpa);
-	if (!world_get(w, hpa, NULL))
+	hpa = cache->page[--cache->nr];
+	if (!world_get(w, hpa, cache))
 		return hpa;
 	phys_free_kernel(&w->phys, hpa);
 	return 0;

@@ -142,8 +142,11 @@ void world_cache_drain(struct world *w, struct pamt_cache *cache);
 /* A guest page, as phys_alloc_guest(), with the time that the allocation takes. */
 u64 world_guest_page(struct world *w, unsigned int td, u64 gfn, u64 *chunk);
 
-/* One control page with its reference (TDR, TDCS, TDVPR, ..); 0 when memory is out. */
-u64 world_control_alloc(struct world *w);
+/*
+ * One control page with its reference (TDR, TDCS, TDVPR, ..); 0 when memory is
+ * out. @cache is filled first, so that get need not allocate.
+ */
+u64 world_control_alloc(struct world *w, struct pamt_cache *cache);
 void world_control_free(struct world *w, u64 hpa);
 
 /* --------------------------------------------- who uses the pairs, as PSS */

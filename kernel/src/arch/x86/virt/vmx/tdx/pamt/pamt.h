@@ -281,9 +281,10 @@ u64 tdh_phymem_pamt_add(struct pamt *p, unsigned long region, struct pamt_pair *
 u64 tdh_phymem_pamt_remove(struct pamt *p, unsigned long region, struct pamt_pair *pair);
 
 /*
- * Page pairs. @cache is filled before any spinlock is taken, so that alloc
- * takes no lock and cannot sleep; NULL allocates from the page allocator.
- * alloc: 0 or -ENOMEM. free with a @cache keeps the pages there.
+ * Page pairs. @cache is filled before any spinlock is taken and where sleeping
+ * is allowed, so that alloc does neither; NULL takes them from the page
+ * allocator's reserves, without sleeping. alloc: 0 or -ENOMEM. free with a
+ * @cache keeps the pages there.
  */
 int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair);
 void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair);
