@@ -49,7 +49,7 @@ OBJ_NATIVE := $(call obj,$(SRC_FLAVOUR) $(SRC_EXEC),native)
 OBJ_YIELD := $(call obj,$(SRC_YIELD),yield)
 OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
 OBJ_CLI := $(call obj,$(SRC_CLI),plain)
-OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o) $(STRATEGIES:%=$(BUILD)/cost/%-nostats.o)
+OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
 
 .PHONY: all bench check check-breaks clean help tests distclean
 all: $(BUILD)/dpamt
@@ -76,16 +76,10 @@ $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_PLAIN) -c $< -o $@
 
 # The cost loops: each strategy's own file around them, so that its fast path is inlined.
-COST = $(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -Dpamt_$*_ops=$(COST_SYM)_ops \
-	-DCOST_SYMBOL=$(COST_SYM)
-$(BUILD)/cost/%-nostats.o: COST_SYM = cost_$*_nostats
-$(BUILD)/cost/%-nostats.o: bench/exec/cost_loop.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(COST) -DPAMT_NO_STATS -c $< -o $@
-$(BUILD)/cost/%.o: COST_SYM = cost_$*
 $(BUILD)/cost/%.o: bench/exec/cost_loop.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COST) -c $< -o $@
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -DCOST_SYMBOL=cost_$* \
+		-Dpamt_$*_ops=cost_$*_ops -c $< -o $@
 
 $(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o
 	@rm -f $@

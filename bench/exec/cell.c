@@ -201,8 +201,8 @@ static void transition_metrics(json_t *m, const struct cell *c)
 	put(m, "retained_hit_count", s->retained_hit);
 	put(m, "leaked_pair_count", s->leaked);
 	put_real(m, "transitions_per_sec", ratio((s->install + s->remove) * 1e9, c->elapsed_ns));
-	put(m, "get_count", s->get);
-	put(m, "put_count", s->put);
+	put(m, "get_count", c->sum.gets);
+	put(m, "put_count", c->sum.puts);
 	put_real(m, "pamt_ns_per_page",
 		 ratio(c->sum.pamt_ns, c->sum.pages + c->sum.pages_2m * EMU_ENTRIES));
 }

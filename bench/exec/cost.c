@@ -14,15 +14,14 @@
 #include "measure/clock.h"
 #include "shim_runtime.h"
 
-#define COST_DECLARE(sym, name) extern const struct cost_loops cost_##sym##_loops, \
-					cost_##sym##_nostats_loops;
+#define COST_DECLARE(sym, name) extern const struct cost_loops cost_##sym##_loops;
 PAMT_STRATEGIES(COST_DECLARE)
 
 static const struct {
 	const char *name;
-	const struct cost_loops *with, *without;
+	const struct cost_loops *loops;
 } loops[] = {
-#define COST_ENTRY(sym, nm) { nm, &cost_##sym##_loops, &cost_##sym##_nostats_loops },
+#define COST_ENTRY(sym, nm) { nm, &cost_##sym##_loops },
 	PAMT_STRATEGIES(COST_ENTRY)
 };
 
@@ -151,10 +150,10 @@ static void round_floors(struct world *w, struct pamt_cache *cache, double *best
 
 struct costs {
 	const struct pamt_ops *ops;
-	const struct cost_loops *with, *without;
+	const struct cost_loops *loops;
 	struct world world;
 	struct pamt_cache cache;
-	double one, many, one_bare, many_bare, get, put;
+	double one, many, get, put;
 };
 
 static double timed(void (*loop)(struct pamt *, struct pamt_cache *, unsigned long),
@@ -167,22 +166,12 @@ static double timed(void (*loop)(struct pamt *, struct pamt_cache *, unsigned lo
 	return *best;
 }
 
-static void round_costs(struct costs *c, unsigned int round)
+static void round_costs(struct costs *c)
 {
-	/* With and without statistics in turn go first. */
-	if (round % 2) {
-		timed(c->with->one, c, &c->one);
-		timed(c->without->one, c, &c->one_bare);
-		timed(c->with->many, c, &c->many);
-		timed(c->without->many, c, &c->many_bare);
-	} else {
-		timed(c->without->one, c, &c->one_bare);
-		timed(c->with->one, c, &c->one);
-		timed(c->without->many, c, &c->many_bare);
-		timed(c->with->many, c, &c->many);
-	}
-	timed(c->with->gets, c, &c->get);
-	timed(c->with->puts, c, &c->put);
+	timed(c->loops->one, c, &c->one);
+	timed(c->loops->many, c, &c->many);
+	timed(c->loops->gets, c, &c->get);
+	timed(c->loops->puts, c, &c->put);
 }
 
 /* A host in which each of the words has a user, so that every get and put of the loops is fast. */
@@ -196,12 +185,9 @@ static int costs_init(struct costs *c, const struct pamt_ops *ops, char *mem, ch
 	int ret;
 
 	c->ops = ops;
-	for (i = 0; i < ARRAY_SIZE(loops); i++) {
-		if (!strcmp(loops[i].name, ops->name)) {
-			c->with = loops[i].with;
-			c->without = loops[i].without;
-		}
-	}
+	for (i = 0; i < ARRAY_SIZE(loops); i++)
+		if (!strcmp(loops[i].name, ops->name))
+			c->loops = loops[i].loops;
 	madvise(mem, COST_ARENA, MADV_DONTNEED);
 	ret = world_init(&c->world, &wc, err, err_size);
 	if (ret)
@@ -257,8 +243,6 @@ static json_t *costs_json(const struct costs *c, const double *floor, int block)
 	json_object_set_new(m, "cost_ratio_many", real(c->many / many));
 	json_object_set_new(m, "cost_add_ratio_one", real(c->one / floor[FLOOR_ADD_ONE]));
 	json_object_set_new(m, "cost_add_ratio_many", real(c->many / floor[FLOOR_ADD_MANY]));
-	json_object_set_new(m, "cost_stats_pct_one", real(100 * (c->one / c->one_bare - 1)));
-	json_object_set_new(m, "cost_stats_pct_many", real(100 * (c->many / c->many_bare - 1)));
 	json_object_set_new(m, "get_fast_ns", real(c->get));
 	json_object_set_new(m, "put_fast_ns", real(c->put));
 	return json_pack("{s:s,s:s,s:i,s:s,s:o}", "kind", "cost", "strategy", c->ops->name, "block",
@@ -300,7 +284,7 @@ json_t *cost_measure(const struct pamt_ops *const *ops, unsigned int nr, char *m
 	for (round = 0; round < ROUNDS; round++) {
 		round_floors(&bare, &pages, floor);
 		for (i = 0; i < nr; i++)
-			round_costs(&c[(i + round) % nr], round);
+			round_costs(&c[(i + round) % nr]);
 	}
 	out = json_array();
 	json_array_append_new(out, floors_json(floor, block));

@@ -2,8 +2,7 @@
 /*
  * The cost loops around one strategy's own file, which is included so that its
  * fast path is inlined as a caller in the kernel would have it through
- * static_call with no call's stack traffic on top. Compiled per strategy, with
- * and without the always-on statistics (PAMT_NO_STATS).
+ * static_call with no call's stack traffic on top. Compiled per strategy.
  */
 #include COST_FILE
 

@@ -22,19 +22,21 @@ struct scenario {
 	struct world world;
 	unsigned int cpus;
 	u64 rng[MAX_CPUS];
-	unsigned int busy_rate, alloc_rate, remove_rate; /* of 256 */
+	unsigned int busy_rate, alloc_rate, add_rate, remove_rate; /* of 256 */
 	struct pamt_cache cache[MAX_CPUS];
 	u64 hpa[16];
 	atomic_t ready;
-	u64 demotes, failed_removes;
+	u64 gets, puts, failed_gets, demotes;
+	u64 failed_adds, failed_removes, failed_promotes, failed_allocs;
 	char broken[160];
 };
 
 struct scenario_kind {
 	const char *name, *what;
 	unsigned int cpus;
-	unsigned int busy_rate, alloc_rate, remove_rate;
+	unsigned int busy_rate, alloc_rate, add_rate, remove_rate;
 	bool needs_counts;	/* strategies without a count have nothing to show */
+	bool one_region;	/* only one is ever used: every wait but those for BUSY is true */
 	int (*setup)(struct scenario *s);
 	void (*body)(struct scenario *s, unsigned int cpu);
 	void (*teardown)(struct scenario *s);
@@ -95,6 +97,10 @@ static u64 inject(struct world *w, const struct emu_call *c)
 		s->failed_removes++;
 		return EMU_PAMT_PAGE_NOT_EMPTY;
 	}
+	if (c->leaf == EMU_TDH_PHYMEM_PAMT_ADD && (draw(s, cpu) & 255) < s->add_rate) {
+		s->failed_adds++;
+		return EMU_PAGE_NOT_FREE | EMU_OP_RDX;
+	}
 	if (!is_pamt_leaf(c->leaf) || alone(w) || (draw(s, cpu) & 255) >= s->busy_rate)
 		return 0;
 	return EMU_OPERAND_BUSY | EMU_OP_RCX;
@@ -103,8 +109,10 @@ static u64 inject(struct world *w, const struct emu_call *c)
 static bool fail_alloc(struct world *w)
 {
 	struct scenario *s = w->hooks.ctx;
+	bool fail = (draw(s, shim_cpu) & 255) < s->alloc_rate;
 
-	return (draw(s, shim_cpu) & 255) < s->alloc_rate;
+	s->failed_allocs += fail;
+	return fail;
 }
 
 /* ------------------------------------------------------------- invariants */
@@ -146,20 +154,27 @@ static void body_refs(struct scenario *s, unsigned int cpu)
 		i = draw(s, cpu) % REF_PAGES;
 		if (held[i] && draw(s, cpu) & 1) {
 			held[i]--;
+			s->puts++;
 			world_put(&s->world, s->hpa[i]);
 		} else if (held[i] < 2) {
 			if (world_topup(&s->world, &s->cache[cpu], 4))
 				broke(s, "the host's memory is out");
+			s->gets++;
 			if (!world_get(&s->world, s->hpa[i], &s->cache[cpu]))
 				held[i]++;
+			else
+				s->failed_gets++;
 		}
 		for (i = 0; i < REF_PAGES; i++)
 			if (held[i])
 				check_pair(s, s->hpa[i]);
 	}
-	for (i = 0; i < REF_PAGES; i++)
-		while (held[i]--)
+	for (i = 0; i < REF_PAGES; i++) {
+		while (held[i]--) {
+			s->puts++;
 			world_put(&s->world, s->hpa[i]);
+		}
+	}
 }
 
 /* ------------------------------------------------------- cross-region BUSY */
@@ -208,51 +223,109 @@ static void body_cross(struct scenario *s, unsigned int cpu)
 	cache->nr = 0;
 }
 
-/* -------------------------------------------------------- demote and puts */
+/* ------------------------------------------------- demote, promote and puts */
 
+enum ready { READY_PAIR = 1, READY_COUNTED };
+
+/* The others come as soon as there is a pair, before its references are counted. */
 static u64 call_add(struct pamt *p, unsigned long region, void *ctx)
 {
-	return tdh_phymem_pamt_add(p, region, ctx);
+	struct scenario *s = world_of(p)->hooks.ctx;
+	u64 status = tdh_phymem_pamt_add(p, region, ctx);
+
+	if (!status)
+		atomic_set_release(&s->ready, READY_PAIR);
+	return status;
 }
 
-/*
- * CPU 0 "demotes" a region (its pair comes, and a reference for each 4K page, in one
- * step); the others then drop those references page by page while they also
- * take and drop references of their own on the same region (race R13).
- */
+static u64 call_remove(struct pamt *p, unsigned long region, void *ctx)
+{
+	struct scenario *s = world_of(p)->hooks.ctx;
+
+	if ((draw(s, shim_cpu) & 255) >= s->kind->remove_rate)
+		return tdh_phymem_pamt_remove(p, region, ctx);
+	s->failed_promotes++;
+	return EMU_PAMT_PAGE_NOT_EMPTY;
+}
+
 static int setup_bulk(struct scenario *s)
 {
 	s->hpa[0] = s->world.phys.size - PMD_SIZE;
 	return 0;
 }
 
-static void body_bulk(struct scenario *s, unsigned int cpu)
+/* CPU 0 "demotes" a region: its pair comes, and a reference for each 4K page, in one step. */
+static void demote(struct scenario *s)
 {
 	struct pamt *p = &s->world.pamt;
-	unsigned long region = pamt_region(p, s->hpa[0]);
 	struct pamt_pair pair;
+
+	if (pamt_pair_alloc(p, NULL, &pair) ||
+	    p->ops->demote(p, pamt_region(p, s->hpa[0]), call_add, &pair))
+		broke(s, "a demotion failed");
+	s->demotes++;
+	atomic_set_release(&s->ready, READY_COUNTED);
+}
+
+/* A reference of the CPU's own to the region that is being resized. */
+static void visit(struct scenario *s, unsigned int cpu)
+{
+	if (world_topup(&s->world, &s->cache[cpu], 4) ||
+	    world_get(&s->world, s->hpa[0], &s->cache[cpu])) {
+		broke(s, "a get beside a demotion failed");
+		return;
+	}
+	check_pair(s, s->hpa[0]);
+	world_put(&s->world, s->hpa[0]);
+}
+
+/* The others visit, and drop the references of the demotion page by page (race R13). */
+static void body_bulk(struct scenario *s, unsigned int cpu)
+{
 	unsigned int n;
 
 	if (cpu == 0) {
-		if (pamt_pair_alloc(p, NULL, &pair) ||
-		    p->ops->demote(p, region, call_add, &pair))
-			broke(s, "a demotion failed");
-		s->demotes++;
-		atomic_set_release(&s->ready, 1);
+		demote(s);
 		return;
 	}
 	atomic_cond_read_acquire(&s->ready, VAL);
+	visit(s, cpu);
+	atomic_cond_read_acquire(&s->ready, VAL == READY_COUNTED);
 	for (n = 0; n < EMU_ENTRIES / 2; n++) {
 		check_pair(s, s->hpa[0]);
 		world_put(&s->world, s->hpa[0]);
-		if (world_topup(&s->world, &s->cache[cpu], 4) ||
-		    world_get(&s->world, s->hpa[0], &s->cache[cpu])) {
-			broke(s, "a get beside a demotion failed");
-			return;
-		}
-		check_pair(s, s->hpa[0]);
-		world_put(&s->world, s->hpa[0]);
+		visit(s, cpu);
 	}
+}
+
+/*
+ * CPU 0 demotes and promotes again while the others visit: the promotion takes all
+ * references and the pair in one step, or none (race R13).
+ */
+static void body_resize(struct scenario *s, unsigned int cpu)
+{
+	struct pamt *p = &s->world.pamt;
+	struct pamt_pair pair;
+	unsigned int n;
+	int err = -EBUSY;
+
+	if (cpu) {
+		atomic_cond_read_acquire(&s->ready, VAL);
+		for (n = 0; n < 6; n++)
+			visit(s, cpu);
+		return;
+	}
+	demote(s);
+	for (n = 0; n < 8 && err; n++) {
+		check_pair(s, s->hpa[0]);
+		err = p->ops->promote(p, pamt_region(p, s->hpa[0]), call_remove, &pair);
+		if (err && err != -EBUSY && err != -EIO)
+			broke(s, "a promotion met an unexpected error");
+	}
+	if (!err)
+		pamt_pair_free(p, NULL, &pair);
+	for (n = 0; n < EMU_ENTRIES && err; n++)
+		world_put(&s->world, s->hpa[0]);
 }
 
 /* ------------------------------------------------------------ lives of TDs */
@@ -314,17 +387,21 @@ static void teardown_none(struct scenario *s)
 }
 
 static const struct scenario_kind kinds[] = {
-	{ .name = "refs", .what = "gets and puts of three regions by 3 CPUs, with BUSY and failed allocations",
+	{ .name = "refs",
+	  .what = "gets and puts of three regions by 3 CPUs, with BUSY and failed allocations",
 	  .cpus = 3, .busy_rate = 50, .alloc_rate = 12, .setup = setup_refs, .body = body_refs,
 	  .teardown = drain },
 	{ .name = "cross", .what = "two ADDs whose PAMT pages lie in each other's regions",
 	  .cpus = 2, .needs_counts = true, .setup = setup_cross, .body = body_cross,
 	  .teardown = teardown_none },
 	{ .name = "bulk", .what = "a demotion's references against gets and puts of the same region",
-	  .cpus = 3, .busy_rate = 40, .needs_counts = true, .setup = setup_bulk, .body = body_bulk,
-	  .teardown = drain },
-	{ .name = "leak", .what = "PAMT.REMOVE fails: the pair stays, the region stays usable",
-	  .cpus = 3, .remove_rate = 64, .needs_counts = true, .setup = setup_refs,
+	  .cpus = 3, .busy_rate = 40, .needs_counts = true, .one_region = true,
+	  .setup = setup_bulk, .body = body_bulk, .teardown = drain },
+	{ .name = "resize", .what = "a demotion and promotions against gets and puts of the region",
+	  .cpus = 3, .busy_rate = 40, .remove_rate = 40, .needs_counts = true, .one_region = true,
+	  .setup = setup_bulk, .body = body_resize, .teardown = drain },
+	{ .name = "leak", .what = "PAMT.REMOVE fails: the pair stays; ADD fails: nothing changes",
+	  .cpus = 3, .add_rate = 24, .remove_rate = 64, .needs_counts = true, .setup = setup_refs,
 	  .body = body_refs, .teardown = drain },
 	{ .name = "life", .what = "TDs created, faulted, converted, demoted and torn down at once",
 	  .cpus = 3, .busy_rate = 40, .alloc_rate = 3, .setup = NULL, .body = body_life,
@@ -391,7 +468,9 @@ static struct scenario *scenario_open(unsigned int i, const char *strategy, uint
 	}
 	s->busy_rate = kinds[i].busy_rate;
 	s->alloc_rate = kinds[i].alloc_rate;
-	s->remove_rate = kinds[i].remove_rate;
+	s->add_rate = kinds[i].add_rate;
+	if (kinds[i].body == body_refs)
+		s->remove_rate = kinds[i].remove_rate;
 	if (kinds[i].setup && kinds[i].setup(s)) {
 		world_exit(&s->world);
 		shim_free(s);
@@ -409,10 +488,9 @@ static void scenario_body(struct scenario *s, unsigned int cpu)
  * With failed removals the pairs in question must be exactly where they were,
  * each with one user in the count: take them out by hand, then audit.
  */
-static void recover_leaks(struct scenario *s)
+static void recover_leaks(struct scenario *s, const struct pamt_stats *sum)
 {
 	struct pamt *p = &s->world.pamt;
-	struct pamt_stats *sum = shim_zalloc(sizeof(*sum));
 	struct pamt_pair pair;
 	unsigned int i;
 	u64 leaked = 0;
@@ -432,24 +510,63 @@ static void recover_leaks(struct scenario *s)
 		else
 			pamt_pair_free(p, NULL, &pair);
 	}
-	if (sum) {
-		pamt_stats_sum(p, sum);
-		if (sum->leaked != leaked || sum->leaked != s->failed_removes)
-			broke(s, "the count of leaked pairs is not the number of failed removals");
-	}
-	shim_free(sum);
-	/* The failed removal warns, as it should; once. */
+	if (sum->leaked != leaked || sum->leaked != s->failed_removes)
+		broke(s, "the count of leaked pairs is not the number of failed removals");
+	/* A failed ADD or REMOVE warns, as it should. */
 	shim_clear_warnings();
 }
 
-static void results(struct scenario *s, struct scenario_result *r)
+static u64 samples(const struct pamt_hist *h)
 {
-	struct pamt_stats *sum = shim_zalloc(sizeof(*sum));
-	unsigned int l, o;
+	u64 n = 0;
+	unsigned int i;
 
-	if (!sum)
+	for (i = 0; i < PAMT_HIST_BINS; i++)
+		n += h->bin[i];
+	return n;
+}
+
+static u64 busy(const struct pamt_stats *sum, enum pamt_leaf leaf)
+{
+	return sum->busy[leaf][PAMT_BUSY_REGION] + sum->busy[leaf][PAMT_BUSY_PAGE] +
+	       sum->busy[leaf][PAMT_BUSY_OTHER];
+}
+
+/* The statistics against what the scenario knows, and against each other. */
+static void check_stats(struct scenario *s, const struct pamt_stats *sum)
+{
+	u64 busy_in = busy(sum, PAMT_LEAF_ADD) + busy(sum, PAMT_LEAF_DEMOTE);
+	u64 busy_out = busy(sum, PAMT_LEAF_REMOVE) + busy(sum, PAMT_LEAF_PROMOTE);
+
+	if (samples(&sum->wait) != sum->wait_count[0] + sum->wait_count[1] ||
+	    sum->wait.sum_ns != sum->wait_ns[0] + sum->wait_ns[1])
+		broke(s, "the histogram of waits is not of the waits that were counted");
+	if (samples(&sum->get_ns) != sum->get_slow || samples(&sum->put_ns) != sum->put_slow)
+		broke(s, "the histograms of slow calls are not of those that were counted");
+	if (s->kind->one_region && sum->wait_count[0] != busy_in + busy_out)
+		broke(s, "waits for the same region were not counted as true, or BUSY waits were");
+	if (!s->world.pamt.ops->users)
 		return;
-	pamt_stats_sum(&s->world.pamt, sum);
+	if (sum->install != sum->remove + sum->leaked)
+		broke(s, "pairs were counted in that were not counted out");
+	if (sum->get_slow < sum->install ||
+	    sum->put_slow + sum->seamcall[PAMT_LEAF_PROMOTE] < sum->remove + sum->leaked)
+		broke(s, "a transition was not counted as a slow call");
+	if (sum->seamcall[PAMT_LEAF_ADD] + sum->seamcall[PAMT_LEAF_DEMOTE] !=
+		    sum->install + busy_in + s->failed_adds ||
+	    sum->seamcall[PAMT_LEAF_REMOVE] + sum->seamcall[PAMT_LEAF_PROMOTE] !=
+		    sum->remove + busy_out + s->failed_removes + s->failed_promotes)
+		broke(s, "SEAMCALLs were not counted, or counted twice");
+	if (s->kind->body == body_refs &&
+	    (sum->get_failed != s->failed_gets ||
+	     s->failed_gets > s->failed_adds + s->failed_allocs))
+		broke(s, "gets or puts were miscounted, or a get failed for no reason");
+}
+
+static void results(struct scenario *s, const struct pamt_stats *sum, struct scenario_result *r)
+{
+	enum pamt_leaf l;
+
 	r->installs += sum->install;
 	r->removes += sum->remove;
 	r->lost_races += sum->lost_race;
@@ -458,8 +575,22 @@ static void results(struct scenario *s, struct scenario_result *r)
 	r->waits += sum->wait_count[0] + sum->wait_count[1];
 	r->demotes += s->demotes;
 	for (l = 0; l < PAMT_NR_LEAVES; l++)
-		for (o = 0; o < PAMT_NR_OPERANDS; o++)
-			r->busy += sum->busy[l][o];
+		r->busy += busy(sum, l);
+}
+
+static void finish(struct scenario *s, struct scenario_result *r)
+{
+	struct pamt_stats *sum = shim_zalloc(sizeof(*sum));
+
+	if (!sum) {
+		broke(s, "out of memory");
+		return;
+	}
+	pamt_stats_sum(&s->world.pamt, sum);
+	results(s, sum, r);
+	if (s->remove_rate)
+		recover_leaks(s, sum);
+	check_stats(s, sum);
 	shim_free(sum);
 }
 
@@ -471,9 +602,7 @@ static int scenario_close(struct scenario *s, struct scenario_result *r, char *e
 	set_cpu(0);
 	if (!err[0]) {
 		s->kind->teardown(s);
-		results(s, r);
-		if (s->kind->remove_rate)
-			recover_leaks(s);
+		finish(s, r);
 		if (s->broken[0])
 			snprintf(err, err_size, "%s", s->broken);
 		else

@@ -297,7 +297,8 @@ static void add_cpu(struct world_cpu *to, const struct world_cpu *from)
 	to->tds += from->tds;
 	to->retries += from->retries;
 	to->pamt_ns += from->pamt_ns;
-	to->pamt_calls += from->pamt_calls;
+	to->gets += from->gets;
+	to->puts += from->puts;
 	to->stalls += from->stalls;
 	to->busy_other += from->busy_other;
 	to->seamcalls += from->seamcalls;

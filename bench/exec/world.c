@@ -180,7 +180,6 @@ static void account(struct world *w, u64 start)
 		return;
 	}
 	c->pamt_ns += ns > w->clock_cost_ns ? ns - w->clock_cost_ns : 0;
-	c->pamt_calls++;
 }
 
 int world_get(struct world *w, u64 hpa, struct pamt_cache *cache)
@@ -190,6 +189,7 @@ int world_get(struct world *w, u64 hpa, struct pamt_cache *cache)
 	int err = p->ops->get(p, pamt_region(p, hpa), cache);
 
 	account(w, start);
+	world_this_cpu(w)->gets++;
 	return err;
 }
 
@@ -200,6 +200,7 @@ void world_put(struct world *w, u64 hpa)
 
 	p->ops->put(p, pamt_region(p, hpa));
 	account(w, start);
+	world_this_cpu(w)->puts++;
 }
 
 u64 world_control_alloc(struct world *w, struct pamt_cache *cache)

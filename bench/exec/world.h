@@ -44,7 +44,7 @@ struct world_cpu {
 	u64 tds;		/* TDs built */
 	u64 retries;		/* faults retried after BUSY or a frozen entry */
 	u64 pamt_ns;		/* inside get and put, clock reads taken off */
-	u64 pamt_calls;
+	u64 gets, puts;		/* that returned, failed gets included */
 	u64 stalls;		/* gets and puts of over WORLD_STALL_NS: the machine's doing */
 	u64 busy_other;		/* BUSY from leaves that are not PAMT's */
 	u64 seamcalls;

@@ -99,12 +99,10 @@
 	METRIC(floor_cas_pair_many_ns, "cmpxchg pair, 1024 words", NS, INFO, MORE)             \
 	METRIC(floor_lock_pair_one_ns, "two spinlock sections with a page pair, one lock", NS, INFO, MORE)      \
 	METRIC(floor_lock_pair_many_ns, "two spinlock sections with a page pair, 256 locks", NS, INFO, MORE) \
-	/* the cost loop of each strategy against its own primitive and without statistics */  \
+	/* the cost loop of each strategy against its own primitive and the locked add pair */  \
 	METRIC(cost_one_ns, "get+put, one word", NS, LOWER, MORE)                              \
 	METRIC(cost_many_ns, "get+put, 1024 words", NS, LOWER, MORE)                           \
 	METRIC(cost_ratio_one, "over its primitive, one word", RATIO, LOWER, MORE)             \
 	METRIC(cost_ratio_many, "over its primitive, 1024 words", RATIO, LOWER, MORE)          \
 	METRIC(cost_add_ratio_one, "over locked add pair, one word", RATIO, LOWER, MORE)       \
-	METRIC(cost_add_ratio_many, "over locked add pair, 1024 words", RATIO, LOWER, MORE)    \
-	METRIC(cost_stats_pct_one, "statistics, one word", PCT, LOWER, MORE)                   \
-	METRIC(cost_stats_pct_many, "statistics, 1024 words", PCT, LOWER, MORE)
+	METRIC(cost_add_ratio_many, "over locked add pair, 1024 words", RATIO, LOWER, MORE)

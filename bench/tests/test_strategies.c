@@ -25,11 +25,12 @@ static void check_control(unsigned long r)
 static void basics(void)
 {
 	struct pamt_cache *cache = &cache_of[0];
-	unsigned long r = region(0), at = 0, n;
+	unsigned long r, at = 0, n;
 	struct emu_page_info info;
 	u64 page[2];
 
 	up();
+	r = region(0);
 	if (!counted()) {
 		check_control(r);
 		down();
@@ -93,13 +94,14 @@ static void basics(void)
 
 static void alloc_fails(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 	/* With one lock around everything, a pair is taken before each get. */
 	bool always = ops->primitive == PAMT_PRIM_LOCK;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	alloc_fn = alloc_none;
 	CHECK_EQ(get(r), -ENOMEM);
 	CHECK_EQ(ops->users(p, r), 0);
@@ -121,11 +123,12 @@ static void alloc_fails(void)
 
 static void add_fails(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	shoot_at(EMU_TDH_PHYMEM_PAMT_ADD, EMU_OPERAND_INVALID | EMU_OP_RCX, 1);
 	CHECK_EQ(get(r), -EIO);
 	CHECK_EQ(shot.left, 0);
@@ -143,27 +146,14 @@ static void add_fails(void)
 	down();
 }
 
-/* Take out by hand the pair of @r, whose only user is the failed removal; false if it is not. */
-static bool recover(unsigned long r)
-{
-	struct pamt_pair pair;
-
-	if (ops->users(p, r) != 1)
-		return false;
-	atomic_set(&p->count[r], ops->absent);
-	if (tdh_phymem_pamt_remove(p, r, &pair))
-		return false;
-	pamt_pair_free(p, NULL, &pair);
-	return true;
-}
-
 static void remove_fails(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	CHECK_EQ(get(r), 0);
 	shoot_at(EMU_TDH_PHYMEM_PAMT_REMOVE, EMU_PAMT_PAGE_NOT_EMPTY, 1);
 	put(r);
@@ -190,11 +180,12 @@ static void remove_fails(void)
 static void busy_once(enum pamt_leaf leaf, u64 operand, enum pamt_operand want)
 {
 	u64 status = EMU_OPERAND_BUSY | operand;
-	unsigned long r = region(0);
+	unsigned long r;
 	bool whole = leaf == PAMT_LEAF_DEMOTE || leaf == PAMT_LEAF_PROMOTE;
 	unsigned int l, o;
 
 	up();
+	r = region(0);
 	if (leaf == PAMT_LEAF_ADD)
 		shoot_at(EMU_TDH_PHYMEM_PAMT_ADD, status, 1);
 	call_status = status;
@@ -244,11 +235,12 @@ static void busy(void)
 /* BUSY with nobody else in the module cannot be: it warns, and nothing hangs on it. */
 static void busy_alone(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	shoot_at(EMU_TDH_PHYMEM_PAMT_ADD, EMU_OPERAND_BUSY | EMU_OP_RCX, 2);
 	CHECK_EQ(get(r), -EIO);
 	expect_warnings();
@@ -265,12 +257,13 @@ static void busy_alone(void)
 
 static void demote_promote(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 	unsigned int n;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	CHECK_EQ(demote(r), 0);
 	CHECK_EQ(ops->users(p, r), PAMT_REGION_PAGES);
 	CHECK_EQ(PAMT_REGION_PAGES, EMU_ENTRIES);
@@ -326,11 +319,12 @@ static void demote_promote(void)
 
 static void underflow(void)
 {
-	unsigned long r = region(0);
+	unsigned long r;
 
 	if (!counted())
 		return;
 	up();
+	r = region(0);
 	put(r);
 	expect_warnings();
 	atomic_set(&p->count[r], ops->absent);
@@ -347,11 +341,12 @@ static void underflow(void)
 /* Regions that share a lock share nothing else. */
 static void alike(void)
 {
-	unsigned long a = region(0), b;
+	unsigned long a, b;
 
 	if (!counted())
 		return;
 	up();
+	a = region(0);
 	for (b = a - 1; b > 1 && ops->has_locks && !same_lock(a, b); b--)
 		;
 	CHECK(b > 1);
@@ -607,10 +602,10 @@ static void waits_two_regions(void)
 	fight(get_a, EMU_TDH_PHYMEM_PAMT_ADD, get_b, want, drop_all);
 	fight(put_a, EMU_TDH_PHYMEM_PAMT_REMOVE, get_b, want, drop_all_but_one);
 	/* Regions that hash alike. */
+	drop_all();
 	for (reg_b = reg_a - 1; ops->has_locks && !same_lock(reg_a, reg_b); reg_b--)
 		;
 	want = ops->has_locks ? WAIT_FALSE : WAIT_NONE;
-	drop_all();
 	fight(get_a, EMU_TDH_PHYMEM_PAMT_ADD, get_b, want, drop_all);
 	CHECK_EQ(ops->users(p, reg_b), 1);
 	drop_all();

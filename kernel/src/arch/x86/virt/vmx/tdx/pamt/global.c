@@ -71,7 +71,6 @@ static __always_inline int global_get(struct pamt *p, unsigned long region,
 	bool used = false;
 	int n, err;
 
-	pamt_stat_fast(p, get);
 	err = pamt_pair_alloc(p, cache, &pair);
 	if (unlikely(err)) {
 		pamt_stat(p, get_failed);
@@ -105,7 +104,6 @@ static __always_inline void global_put(struct pamt *p, unsigned long region)
 	bool removed = false;
 	int n;
 
-	pamt_stat_fast(p, put);
 	local_irq_save(flags);
 	waited = pamt_lock(p, lock, region);
 	n = atomic_read(&p->count[region]);

@@ -90,7 +90,6 @@ static noinline void locked_put_slow(struct pamt *p, struct pamt_lock *lock, uns
 static __always_inline int locked_get(struct pamt *p, struct pamt_lock *lock, unsigned long region,
 				      struct pamt_cache *cache)
 {
-	pamt_stat_fast(p, get);
 	if (unlikely(!atomic_inc_not_zero(&p->count[region]))) {
 		struct pamt_install in = { .leaf = PAMT_LEAF_ADD, .call = pamt_call_add };
 
@@ -102,7 +101,6 @@ static __always_inline int locked_get(struct pamt *p, struct pamt_lock *lock, un
 static __always_inline void locked_put(struct pamt *p, struct pamt_lock *lock,
 				       unsigned long region)
 {
-	pamt_stat_fast(p, put);
 	if (unlikely(!atomic_add_unless(&p->count[region], -1, 1)))
 		locked_put_slow(p, lock, region);
 }

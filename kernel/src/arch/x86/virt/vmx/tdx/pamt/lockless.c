@@ -10,7 +10,6 @@
 static __always_inline int lockless_get(struct pamt *p, unsigned long region,
 					struct pamt_cache *cache)
 {
-	pamt_stat_fast(p, get);
 	if (unlikely(atomic_add_negative_acquire(1, &p->count[region]))) {
 		struct pamt_install in = { .leaf = PAMT_LEAF_ADD, .call = pamt_call_add };
 
@@ -21,7 +20,6 @@ static __always_inline int lockless_get(struct pamt *p, unsigned long region,
 
 static __always_inline void lockless_put(struct pamt *p, unsigned long region)
 {
-	pamt_stat_fast(p, put);
 	if (unlikely(atomic_add_negative_release(-1, &p->count[region])))
 		claim_put_slow(p, region);
 }

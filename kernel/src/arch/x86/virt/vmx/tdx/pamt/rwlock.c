@@ -14,7 +14,6 @@ static __always_inline int rwlock_get(struct pamt *p, unsigned long region,
 	atomic_t *word = &p->count[region];
 	int v = atomic_read(word);
 
-	pamt_stat_fast(p, get);
 	while (likely(v >= 0))
 		if (likely(atomic_try_cmpxchg_acquire(word, &v, v + 1)))
 			return 0;
@@ -31,7 +30,6 @@ static __always_inline void rwlock_put(struct pamt *p, unsigned long region)
 	atomic_t *word = &p->count[region];
 	int v = atomic_read(word);
 
-	pamt_stat_fast(p, put);
 	while (likely(v > 0))
 		if (likely(atomic_try_cmpxchg_release(word, &v, v - 1)))
 			return;

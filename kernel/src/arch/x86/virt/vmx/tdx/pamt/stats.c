@@ -50,8 +50,6 @@ static void stats_add(struct pamt_stats *to, const struct pamt_stats *from)
 {
 	unsigned int i, j;
 
-	to->get += from->get;
-	to->put += from->put;
 	to->get_slow += from->get_slow;
 	to->put_slow += from->put_slow;
 	to->install += from->install;

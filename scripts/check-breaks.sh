@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Do the tests see bugs? Each bench/tests/breaks/*.patch puts one bug into a
+# copy of the tree; at least one of the tests that it names must turn red there
+# (a hang counts, a break that does not compile does not). One line per break;
+# exit 1 if any stays green. About 5 minutes on 2 cores.
+#
+#	scripts/check-breaks.sh [--verbose] [NAME..]	all breaks, or those named
+#	scripts/check-breaks.sh --table			the breaks as a Markdown table
+#
+# A patch begins with lines of "Break: what is broken", "Race: R4" (if it is one
+# of the known races), "Class: area" and "Caught-by: test_x schedules:STRATEGY.."
+# (a program or script of bench/tests, or the random schedules of one strategy).
+set -u
+cd "$(dirname "$0")/.." || exit 3
+
+root=$PWD
+breaks=bench/tests/breaks
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$root/$build ;; esac
+work=$build/breaks
+tree=$work/tree
+log=$work/log
+jobs=$(nproc)
+schedules=${SCHEDULES:-300}
+patience=60	# seconds until a test counts as hanging
+verbose='' table=''
+
+die() {
+	echo "check-breaks: $*" >&2
+	exit 3
+}
+
+# header KEY FILE: its value.
+header() {
+	sed -n -e '/^diff /q' -e "s/^$1: *//p" "$2"
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--table) table=1 ;;
+	--verbose) verbose=1 ;;
+	-h | --help)
+		sed -n '4,15s/^#\s\?//p' scripts/check-breaks.sh
+		exit 0
+		;;
+	-*)
+		echo "check-breaks: unknown option $1; valid: --table, --verbose, --help" >&2
+		exit 2
+		;;
+	*) break ;;
+	esac
+	shift
+done
+
+patches=()
+if [ $# -gt 0 ]; then
+	for name in "$@"; do
+		file=$breaks/$(basename "$name" .patch).patch
+		if [ ! -f "$file" ]; then
+			echo "check-breaks: there is no break $name" >&2
+			exit 2
+		fi
+		patches+=("$file")
+	done
+else
+	patches=("$breaks"/*.patch)
+	[ -f "${patches[0]}" ] || die "no breaks in $breaks"
+fi
+for file in "${patches[@]}"; do
+	for key in Break Class Caught-by; do
+		[ -n "$(header $key "$file")" ] || die "$file has no line \"$key:\""
+	done
+done
+
+if [ -n "$table" ]; then
+	echo '| break | class | race | caught by |'
+	echo '| --- | --- | --- | --- |'
+	for file in "${patches[@]}"; do
+		echo "| $(header Break "$file") | $(header Class "$file") |" \
+			"$(header Race "$file") | $(header Caught-by "$file" | sed 's/ /, /g') |"
+	done
+	exit 0
+fi
+
+# ---------------------------------------------------------------------- tree
+
+# What the copy needs: files that git knows or would take; without git, all but builds.
+list_files() {
+	git ls-files -co --exclude-standard -z 2>/dev/null ||
+		find . \( -path './build*' -o -path ./.git \) -prune -o -type f -printf '%P\0'
+}
+
+# Only what differs is written, so that a second run need not build all again.
+copy_tree() {
+	local file
+	mkdir -p "$tree"
+	while IFS= read -r -d '' file; do
+		[ -f "$file" ] || continue
+		cmp -s "$file" "$tree/$file" && continue
+		mkdir -p "$tree/$(dirname "$file")"
+		rm -f "$tree/$file"
+		cp "$file" "$tree/$file" || die "cannot copy $file"
+	done
+	# What is not in the tree any more must not be built.
+	while IFS= read -r -d '' file; do
+		[ -f "$root/$file" ] || rm -f "$tree/$file"
+	done < <(cd "$tree" && find . -path ./build -prune -o -type f -printf '%P\0')
+}
+
+# Few lines of context, so that a break survives edits beside it. The copy is no repository.
+apply() {
+	(cd "$tree" && GIT_CEILING_DIRECTORIES=$work git apply -C1 "$@")
+}
+
+# The make of whoever called is no matter of ours: neither its flags nor its jobs.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES BUILD
+compile() {
+	local targets=build/dpamt t
+	for t in "$@"; do
+		[ -f "$tree/bench/tests/$t.c" ] && targets+=" build/tests/$t"
+	done
+	# shellcheck disable=SC2086
+	make -C "$tree" -s -j"$jobs" BUILD=build CFLAGS="${CFLAGS:-} -g0" $targets >"$log" 2>&1
+}
+
+# --------------------------------------------------------------------- tests
+
+# run TEST: 0 green, 1 red, 2 it cannot be run. What it said is in $log, why it is red in $why.
+run() {
+	local test=$1 status line
+	local -a command
+	case $test in
+	schedules:*) command=(build/dpamt check --quiet --schedules "$schedules" \
+			      --strategy "${test#schedules:}") ;;
+	*)
+		if [ -f "$tree/bench/tests/$test.sh" ]; then
+			command=(bash "bench/tests/$test.sh")
+		else
+			command=("build/tests/$test")
+			[ -x "$tree/${command[0]}" ] || return 2
+		fi
+		;;
+	esac
+	(cd "$tree" && DPAMT=build/dpamt timeout -k 5 $patience "${command[@]}") >"$log" 2>&1
+	status=$?
+	case $status in
+	124 | 137) why="hangs" ;;
+	126 | 127) return 2 ;;
+	*) why="exit $status" ;;
+	esac
+	line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+	if [ $status -eq 0 ]; then
+		case $line in
+		*' 0 failed') return 0 ;;
+		*) why="no result" ;;
+		esac
+	fi
+	return 1
+}
+
+# The first complaint of a red test.
+complaint() {
+	grep -m 1 -A 1 -E 'FAIL|: .*(deadlock|livelock|region|pair|warning|count)|WARN' "$log" |
+		head -n 2 | cut -c 1-160 | sed 's/^/    /'
+}
+
+report() {
+	printf '%-6s %-34s %-12s %-4s %s\n' "$1" "$(basename "$2" .patch)" \
+		"$(header Class "$2")" "$(header Race "$2")" "$3"
+}
+
+# Every test that is named must be green without a break: otherwise it proves nothing.
+check_green() {
+	local test bad=0
+	for test in "$@"; do
+		run "$test"
+		case $? in
+		0) continue ;;
+		1) echo "check-breaks: $test is red without any break ($why)" ;;
+		2) echo "check-breaks: there is no test $test" ;;
+		esac
+		tail -n 5 "$log" | sed 's/^/    /'
+		bad=1
+	done
+	return $bad
+}
+
+# One break: 0 if a test turned red.
+try() {
+	local file=$1 test tests caught='' green='' status started=$SECONDS
+	read -r -a tests <<<"$(header Caught-by "$file" | tr -s '\n, ' ' ')"
+	if ! apply "$root/$file" >"$log" 2>&1; then
+		report FAILED "$file" "does not apply: $(head -n 1 "$log")"
+		return 1
+	fi
+	applied=$root/$file
+	if ! compile "${tests[@]}"; then
+		report FAILED "$file" "does not build: $(grep -m 1 error: "$log")"
+		revert
+		return 1
+	fi
+	for test in "${tests[@]}"; do
+		run "$test"
+		status=$?
+		case $status in
+		0) green+=" $test" ;;
+		1) caught+=" $test ($why)" ;;
+		2) green+=" $test (cannot be run)" ;;
+		esac
+		[ $status -eq 1 ] && [ -n "$verbose" ] && complaint
+	done
+	revert
+	if [ -z "$caught" ]; then
+		report FAILED "$file" "STAYED GREEN:$green"
+		return 1
+	fi
+	report ok "$file" "caught by$caught, $((SECONDS - started)) s"
+	[ -z "$green" ] || echo "    it is named, too, and stayed green:$green"
+}
+
+revert() {
+	[ -n "$applied" ] && apply -R "$applied"
+	applied=''
+}
+
+applied=''
+trap revert EXIT
+mkdir -p "$work"
+copy_tree < <(list_files) || exit 3
+
+wanted=$(for file in "${patches[@]}"; do header Caught-by "$file"; done | tr -s ', ' '\n' | sort -u)
+# shellcheck disable=SC2086
+if ! compile $wanted; then
+	tail -n 20 "$log"
+	echo 'check-breaks: the tree does not build without a break'
+	echo 'check-breaks: 0 passed, 1 failed'
+	exit 1
+fi
+# shellcheck disable=SC2086
+if ! check_green $wanted; then
+	echo 'check-breaks: 0 passed, 1 failed'
+	exit 1
+fi
+
+passed=0 failed=0
+for file in "${patches[@]}"; do
+	if try "$file"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+done
+echo "check-breaks: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
