@@ -14,7 +14,9 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 AR := ar
 LD := ld
 BUILD ?= build
-CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := gcc
+endif
 OPT ?= -O2
 PYTHON ?= python3
 CCACHE := $(if $(shell command -v ccache 2>/dev/null),ccache)

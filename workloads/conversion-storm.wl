@@ -2,8 +2,8 @@
 ; The named objection to one lock: a guest that converts a page from private to shared and back,
 ; for ever, must not hurt the other guests of the host. Victims boot meanwhile.
 ; Half of the pages are alone in their 2M region, as on a host that has run for long: only there
-; does a flip make the last page of a region go and come, and only so does the 99th percentile of
-; the victims' faults see the slow path. An attacker flips four pages in turn.
+; does a flip make the last page of a region go and come. An attacker flips four pages in turn.
+; The primary metric is what the others cost a victim: its waiting inside get and put, per fault.
 ; Without attackers: --set td.attacker.count=0
 [global]
 title = Conversion storm: attackers flip pages for ever while victims boot
@@ -11,9 +11,9 @@ question = How much longer do the faults of a booting TD take while others conve
 	between shared and private for ever?
 asked_by = Sean Christopherson, 11 Aug 2025 (noisy neighbour); Kiryl Shutsemau, June \
 	2026 (one looping guest can hurt every guest of the host)
-primary = victim.fault_p99_ns
+primary = victim.wait_per_fault_ns
 placement = scattered:50%
-bench_scale = 1/8
+bench_scale = 1/16
 
 [td attacker]
 count = 4

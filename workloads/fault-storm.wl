@@ -11,7 +11,7 @@ asked_by = Sean Christopherson, 11 Aug 2025 (how many vCPUs, was all memory faul
 	(wait as a share of CPU time)
 primary = wait_pct
 placement = scattered:50%
-bench_scale = 1/4
+bench_scale = 1/8
 
 [td storm]
 count = 8

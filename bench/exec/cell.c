@@ -235,6 +235,20 @@ static void memory_metrics(json_t *m, const struct cell *c)
 	put_real(m, "lone_region_pct", c->snapshot ? c->lone_pct : NAN);
 }
 
+/* What waiting inside get and put adds to a fault of @group (all groups: -1), on average. */
+static void wait_per_fault(json_t *m, const char *prefix, const struct cell *c, int group, u64 faults)
+{
+	char key[80];
+	double ns = 0;
+	unsigned int i;
+
+	for (i = 0; i < c->nr_tds; i++)
+		if (group < 0 || c->td[i].group == (unsigned int)group)
+			ns += c->td[i].wait_ns;
+	snprintf(key, sizeof(key), "%swait_per_fault_ns", prefix);
+	put_real(m, key, c->nr_tds ? ratio(ns, faults) : NAN);
+}
+
 static double fairness(const struct cell *c)
 {
 	double sum = 0, max = 0;
@@ -328,9 +342,11 @@ static json_t *metrics(const struct cell *c, const struct workload *w)
 		all.stalls += c->mean[g].stalls;
 	}
 	fault_metrics(m, "", &c->fault, &all);
+	wait_per_fault(m, "", c, -1, c->fault.count);
 	for (g = 0; g < w->nr_tds && w->nr_tds > 1; g++) {
 		snprintf(prefix, sizeof(prefix), "%s.", w->tds[g].name);
 		fault_metrics(m, prefix, &c->group_fault[g], &c->mean[g]);
+		wait_per_fault(m, prefix, c, g, c->group_fault[g].count);
 	}
 	slow_metrics(m, "get", &c->stats.get_ns, c->stats.get_slow);
 	slow_metrics(m, "put", &c->stats.put_ns, c->stats.put_slow);

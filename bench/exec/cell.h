@@ -30,7 +30,7 @@ struct cell_td {
 
 /*
  * Sum and number of the faults that enter the mean. In a closed loop those of
- * more than WORLD_STALL_NS are the machine's doing and stay out; in an open
+ * more than WORLD_STALL_NS() are the machine's doing and stay out; in an open
  * loop a queue may be that long, and all count.
  */
 struct cell_mean {

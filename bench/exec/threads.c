@@ -141,7 +141,7 @@ static void hook_fault(struct world *world, unsigned int group, u64 start)
 
 	hist_add(&self->fault, ns);
 	hist_add(&self->group_fault[group], ns);
-	if (unlikely(ns > WORLD_STALL_NS) && r->wl->arrivals.pick == WL_CLOSED) {
+	if (unlikely(ns > world->stall_ns) && r->wl->arrivals.pick == WL_CLOSED) {
 		mean->stalls++;
 		return;
 	}

@@ -175,7 +175,7 @@ static void account(struct world *w, u64 start)
 	struct world_cpu *c = world_this_cpu(w);
 	u64 ns = shim_clock() - start;
 
-	if (unlikely(ns > WORLD_STALL_NS)) {
+	if (unlikely(ns > w->stall_ns)) {
 		c->stalls++;
 		return;
 	}
@@ -307,6 +307,7 @@ int world_init(struct world *w, const struct world_config *c, char *err, size_t 
 	w->static_bytes = pamt_area_bytes(&other);
 	w->fixed_bytes = pamt_area_bytes(&tdmr);
 	w->clock_cost_ns = c->clock_cost_ns;
+	w->stall_ns = WORLD_STALL_NS(shim_nr_cpus);
 	if (reserved + PMD_SIZE > c->host_bytes) {
 		snprintf(err, err_size, "host memory of %llu MiB is too small for its PAMT",
 			 (unsigned long long)(c->host_bytes >> 20));

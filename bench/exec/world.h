@@ -45,18 +45,18 @@ struct world_cpu {
 	u64 retries;		/* faults retried after BUSY or a frozen entry */
 	u64 pamt_ns;		/* inside get and put, clock reads taken off */
 	u64 gets, puts;		/* that returned, failed gets included */
-	u64 stalls;		/* gets and puts of over WORLD_STALL_NS: the machine's doing */
+	u64 stalls;		/* gets and puts that were stalled by the machine */
 	u64 busy_other;		/* BUSY from leaves that are not PAMT's */
 	u64 seamcalls;
 } ____cacheline_aligned;
 
 /*
- * No get or put lasts this long by itself (two SEAMCALLs of at most 18 us, and
- * waiting for a few of them): the hypervisor or the kernel has taken the CPU
- * away. Such calls are counted, and left out of the mean that compares
- * strategies; waits and maxima keep them.
+ * No get, put or fault lasts this long by itself: every other worker may be in
+ * front with two SEAMCALLs of at most 18 us each. Whatever lasts longer had its
+ * CPU taken away by the kernel or the hypervisor. Such calls are counted, and
+ * left out of the means that compare strategies; waits and maxima keep them.
  */
-#define WORLD_STALL_NS 1000000ull
+#define WORLD_STALL_NS(workers) (100000ull + 40000ull * (workers))
 
 #define WORLD_CACHE_PAGES 32
 
@@ -73,6 +73,7 @@ struct world {
 	struct world_hooks hooks;
 	struct world_cpu *cpu;		/* one per shim CPU */
 	u64 clock_cost_ns;		/* of one shim_clock() read */
+	u64 stall_ns;			/* WORLD_STALL_NS() of this run */
 	u32 next_hkid;
 	u64 hkid_free;			/* bitmap of private HKIDs that no TD has */
 	spinlock_t tdx_lock;		/* KVM's tdx_lock: creation, VPFLUSHDONE, FREEID */

@@ -45,6 +45,7 @@
 	METRIC(wait_true_count, "waits true", COUNT, LOWER, MORE)                              \
 	METRIC(wait_false_count, "waits false", COUNT, LOWER, MORE)                            \
 	METRIC(wait_mean_ns, "wait mean", NS, LOWER, MORE)                                     \
+	METRIC(wait_per_fault_ns, "wait per fault", NS, LOWER, MORE)                           \
 	METRIC(wait_p99_ns, "wait p99", NS, LOWER, MORE)                                       \
 	METRIC(wait_max_ns, "longest wait", NS, LOWER, MORE)                                   \
 	METRIC(irqoff_max_ns, "longest IRQ-off", NS, LOWER, MORE)                              \
