@@ -502,13 +502,21 @@ static void write_script(FILE *script, const struct result_run *run, const struc
 
 #define EXIT_NO_GNUPLOT 127
 
-/* In the child: @script in, @out out, what it says to our stderr. */
+/*
+ * In the child: @script in, @out out. What gnuplot remarks (an empty range, a
+ * locale without some character) helps nobody; that it failed, the caller says.
+ */
 static void __attribute__((noreturn)) exec_gnuplot(int script, int out)
 {
 	char *const argv[] = { "gnuplot", "-d", "-", NULL };
 
+	int null = open("/dev/null", O_WRONLY);
+
 	if (dup2(script, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(126);
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	setenv("LC_ALL", "C.UTF-8", 1);
 	execvp(argv[0], argv);
 	_exit(errno == ENOENT ? EXIT_NO_GNUPLOT : 126);
 }
