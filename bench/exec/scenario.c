@@ -26,7 +26,7 @@ struct scenario {
 	struct pamt_cache cache[MAX_CPUS];
 	u64 hpa[16];
 	atomic_t ready;
-	u64 gets, puts, failed_gets, demotes;
+	u64 failed_gets, demotes;
 	u64 failed_adds, failed_removes, failed_promotes, failed_allocs;
 	char broken[160];
 };
@@ -85,7 +85,7 @@ static bool alone(struct world *w)
 
 	if (f->use_rwlock)
 		return (f->rwlock.cnts & SHIM_QW_LOCKED) == SHIM_QW_LOCKED;
-	return !this_cpu_ptr(f->readers)->active.counter;
+	return f->exclusive.counter && !this_cpu_ptr(f->readers)->active.counter;
 }
 
 static u64 inject(struct world *w, const struct emu_call *c)
@@ -154,12 +154,10 @@ static void body_refs(struct scenario *s, unsigned int cpu)
 		i = draw(s, cpu) % REF_PAGES;
 		if (held[i] && draw(s, cpu) & 1) {
 			held[i]--;
-			s->puts++;
 			world_put(&s->world, s->hpa[i]);
 		} else if (held[i] < 2) {
 			if (world_topup(&s->world, &s->cache[cpu], 4))
 				broke(s, "the host's memory is out");
-			s->gets++;
 			if (!world_get(&s->world, s->hpa[i], &s->cache[cpu]))
 				held[i]++;
 			else
@@ -169,12 +167,9 @@ static void body_refs(struct scenario *s, unsigned int cpu)
 			if (held[i])
 				check_pair(s, s->hpa[i]);
 	}
-	for (i = 0; i < REF_PAGES; i++) {
-		while (held[i]--) {
-			s->puts++;
+	for (i = 0; i < REF_PAGES; i++)
+		while (held[i]--)
 			world_put(&s->world, s->hpa[i]);
-		}
-	}
 }
 
 /* ------------------------------------------------------- cross-region BUSY */
@@ -560,7 +555,7 @@ static void check_stats(struct scenario *s, const struct pamt_stats *sum)
 	if (s->kind->body == body_refs &&
 	    (sum->get_failed != s->failed_gets ||
 	     s->failed_gets > s->failed_adds + s->failed_allocs))
-		broke(s, "gets or puts were miscounted, or a get failed for no reason");
+		broke(s, "failed gets were miscounted, or a get failed for no reason");
 }
 
 static void results(struct scenario *s, const struct pamt_stats *sum, struct scenario_result *r)
@@ -578,19 +573,25 @@ static void results(struct scenario *s, const struct pamt_stats *sum, struct sce
 		r->busy += busy(sum, l);
 }
 
-static void finish(struct scenario *s, struct scenario_result *r)
+/* What broke during the run, then what the host looks like after it, then the figures. */
+static void finish(struct scenario *s, struct scenario_result *r, char *err, size_t err_size)
 {
 	struct pamt_stats *sum = shim_zalloc(sizeof(*sum));
 
 	if (!sum) {
-		broke(s, "out of memory");
+		snprintf(err, err_size, "out of memory");
 		return;
 	}
 	pamt_stats_sum(&s->world.pamt, sum);
 	results(s, sum, r);
 	if (s->remove_rate)
 		recover_leaks(s, sum);
-	check_stats(s, sum);
+	if (!s->broken[0])
+		world_audit(&s->world, err, err_size);
+	if (!err[0])
+		check_stats(s, sum);
+	if (s->broken[0])
+		snprintf(err, err_size, "%s", s->broken);
 	shim_free(sum);
 }
 
@@ -602,11 +603,7 @@ static int scenario_close(struct scenario *s, struct scenario_result *r, char *e
 	set_cpu(0);
 	if (!err[0]) {
 		s->kind->teardown(s);
-		finish(s, r);
-		if (s->broken[0])
-			snprintf(err, err_size, "%s", s->broken);
-		else
-			world_audit(&s->world, err, err_size);
+		finish(s, r, err, err_size);
 	}
 	ret = err[0] ? -EIO : 0;
 	world_exit(&s->world);

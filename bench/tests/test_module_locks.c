@@ -465,6 +465,11 @@ static void failed_operand(void)
 	CHECK_LOCKS(&w, &l);
 	CHECK_EQ(e2m(&w, bare)->lock, 0);
 	CHECK_EQ(e1g(&w, bare)->lock, 0);
+	/* BUSY half way down: the 1G entry above is not held while the call's time passes. */
+	e2m(&w, bare)->lock = SHAREX_EX;
+	CHECK_EQ(w_aug(&w, td.tdr, 0, 0, bare), EMU_OPERAND_BUSY | EMU_OP_R8);
+	CHECK_LOCKS(&w, &l);
+	e2m(&w, bare)->lock = 0;
 	td_destroy(&w, &td);
 	w_exit(&w);
 }

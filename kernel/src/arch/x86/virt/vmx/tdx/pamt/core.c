@@ -22,11 +22,7 @@
 #include <linux/string.h>
 #include <asm/shared/tdx_errno.h>
 
-#include "strategies.h"
 #include "transition.h"
-
-#define PAMT_DECLARE(sym, name) extern const struct pamt_ops pamt_##sym##_ops;
-PAMT_STRATEGIES(PAMT_DECLARE)
 
 #define PAMT_ENTRY(sym, name) &pamt_##sym##_ops,
 static const struct pamt_ops *const strategies[] = { PAMT_STRATEGIES(PAMT_ENTRY) };
@@ -189,7 +185,7 @@ static bool status_busy(u64 status)
 	return (status & TDX_SEAMCALL_STATUS_MASK) == TDX_OPERAND_BUSY;
 }
 
-/* The low half of a BUSY status is the operand's id: 0x1 is RCX, PAMT pages are RDX, R8, R12, R13. */
+/* The low half of a BUSY status is the operand's id: RCX is 1; PAMT pages are RDX, R8, R12, R13. */
 static enum pamt_operand busy_operand(u64 status)
 {
 	switch ((u32)status) {

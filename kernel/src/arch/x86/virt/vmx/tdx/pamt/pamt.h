@@ -23,6 +23,8 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "strategies.h"
+
 struct pamt;
 struct pamt_cache;
 
@@ -37,7 +39,13 @@ struct pamt_pair {
  */
 typedef u64 (*pamt_call_t)(struct pamt *p, unsigned long region, void *ctx);
 
-enum pamt_leaf { PAMT_LEAF_ADD, PAMT_LEAF_REMOVE, PAMT_LEAF_DEMOTE, PAMT_LEAF_PROMOTE, PAMT_NR_LEAVES };
+enum pamt_leaf {
+	PAMT_LEAF_ADD,
+	PAMT_LEAF_REMOVE,
+	PAMT_LEAF_DEMOTE,
+	PAMT_LEAF_PROMOTE,
+	PAMT_NR_LEAVES,
+};
 
 /* Which operand a BUSY answer named: the region (RCX), a PAMT page, or something else. */
 enum pamt_operand { PAMT_BUSY_REGION, PAMT_BUSY_PAGE, PAMT_BUSY_OTHER, PAMT_NR_OPERANDS };
@@ -102,8 +110,8 @@ void pamt_stats_sum(struct pamt *p, struct pamt_stats *sum);
  * conflict (same region) from a false one for nothing.
  */
 struct pamt_lock {
-	spinlock_t lock;
-	unsigned long region;
+	spinlock_t lock;	/* protects the words of its regions, and region */
+	unsigned long region;	/* what the holder works on */
 } ____cacheline_aligned_in_smp;
 
 #define PAMT_NO_REGION (~0UL)
@@ -260,6 +268,10 @@ static __always_inline u64 pamt_region_hpa(const struct pamt *p, unsigned long r
 int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned long nr_regions);
 void pamt_destroy(struct pamt *p);
 int pamt_idle(const struct pamt *p, unsigned long *region);
+
+#define PAMT_DECLARE(sym, name) extern const struct pamt_ops pamt_##sym##_ops;
+PAMT_STRATEGIES(PAMT_DECLARE)
+#undef PAMT_DECLARE
 
 const struct pamt_ops *pamt_find_ops(const char *name);
 /* The @i-th strategy of strategies.h, NULL past the end. */

@@ -5,7 +5,7 @@
  */
 #include <linux/errno.h>
 
-#include "pamt.h"
+#include "transition.h"
 
 static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
@@ -16,15 +16,30 @@ static void put(struct pamt *p, unsigned long region)
 {
 }
 
-/* DEMOTE and PROMOTE move no pair here, and may be answered BUSY all the same. */
+/*
+ * DEMOTE and PROMOTE move no pair here, and may be answered BUSY all the same:
+ * through the tail, on one CPU from its begin to its end.
+ */
+static int resize(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pamt_call_t call,
+		  void *ctx)
+{
+	struct pamt_section sec;
+	u64 status;
+
+	pamt_section_begin(&sec);
+	status = pamt_seamcall(p, region, leaf, call, ctx);
+	pamt_section_end(p, &sec);
+	return status ? -EIO : 0;
+}
+
 static int demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
-	return pamt_seamcall(p, region, PAMT_LEAF_DEMOTE, call, ctx) ? -EIO : 0;
+	return resize(p, region, PAMT_LEAF_DEMOTE, call, ctx);
 }
 
 static int promote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
-	return pamt_seamcall(p, region, PAMT_LEAF_PROMOTE, call, ctx) ? -EIO : 0;
+	return resize(p, region, PAMT_LEAF_PROMOTE, call, ctx);
 }
 
 const struct pamt_ops pamt_static_ops = {

@@ -3,6 +3,9 @@
  * The list of strategies: S(symbol, name). Adding one costs its file and its
  * line here; nothing else in the tree names a strategy.
  */
+#ifndef PAMT_STRATEGIES_H
+#define PAMT_STRATEGIES_H
+
 #define PAMT_STRATEGIES(S)            \
 	S(null, "null")               \
 	S(static, "static")           \
@@ -11,3 +14,5 @@
 	S(hashed, "hashed")           \
 	S(rwlock, "rwlock")           \
 	S(lockless, "lockless")
+
+#endif

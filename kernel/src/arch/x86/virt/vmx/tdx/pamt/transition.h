@@ -8,6 +8,7 @@
 #define PAMT_TRANSITION_H
 
 #include <linux/irqflags.h>
+#include <linux/preempt.h>
 #include <linux/sched/clock.h>
 
 #include "pamt.h"
@@ -27,18 +28,24 @@ static inline void pamt_slow_begin(struct pamt_slow *s, u64 waited_since)
 
 static inline void pamt_slow_end_get(struct pamt *p, const struct pamt_slow *s)
 {
-	struct pamt_stats *st = this_cpu_ptr(p->stats);
+	struct pamt_stats *st;
 
+	preempt_disable();
+	st = this_cpu_ptr(p->stats);
 	st->get_slow++;
 	pamt_hist_add(&st->get_ns, local_clock() - s->start);
+	preempt_enable();
 }
 
 static inline void pamt_slow_end_put(struct pamt *p, const struct pamt_slow *s)
 {
-	struct pamt_stats *st = this_cpu_ptr(p->stats);
+	struct pamt_stats *st;
 
+	preempt_disable();
+	st = this_cpu_ptr(p->stats);
 	st->put_slow++;
 	pamt_hist_add(&st->put_ns, local_clock() - s->start);
+	preempt_enable();
 }
 
 /*

@@ -5,6 +5,7 @@
  * false, and shown to the kernel's lock tools as a contention of the lock or
  * state word.
  */
+#include <linux/preempt.h>
 #include <linux/sched/clock.h>
 #include <trace/events/lock.h>
 
@@ -20,13 +21,17 @@ void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigne
 
 void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what)
 {
-	struct pamt_stats *st = this_cpu_ptr(p->stats);
 	u64 ns = local_clock() - w->start;
+	struct pamt_stats *st;
 
 	trace_contention_end(what, 0);
+	/* A get may wait with preemption on. */
+	preempt_disable();
+	st = this_cpu_ptr(p->stats);
 	st->wait_count[w->same_region]++;
 	st->wait_ns[w->same_region] += ns;
 	pamt_hist_add(&st->wait, ns);
+	preempt_enable();
 }
 
 u64 pamt_lock_slow(struct pamt *p, struct pamt_lock *l, unsigned long region)

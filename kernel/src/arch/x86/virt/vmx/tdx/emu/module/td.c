@@ -19,10 +19,10 @@
 #define XFAM_AVX512 (7ULL << 5)
 #define XFAM_CET (3ULL << 11)
 #define XFAM_AMX (3ULL << 17)
-#define CONFIG_FLAGS_ALLOWED 0x1fULL
-#define CONFIG_GPAW BIT_ULL(0)
-#define CONFIG_MAXPA_VIRT BIT_ULL(3)
-#define CONFIG_MAXGPA_VIRT BIT_ULL(4)
+#define TD_CONFIG_FLAGS_ALLOWED 0x1fULL
+#define TD_CONFIG_GPAW BIT_ULL(0)
+#define TD_CONFIG_MAXPA_VIRT BIT_ULL(3)
+#define TD_CONFIG_MAXGPA_VIRT BIT_ULL(4)
 #define EPTP_MT_WB 6
 #define EPTP_PWL_SHIFT 3
 #define EPTP_PWL_MASK 7
@@ -219,9 +219,9 @@ static bool xfam_is_valid(u64 xfam)
 
 static bool config_flags_are_valid(u64 flags)
 {
-	return !(flags & ~CONFIG_FLAGS_ALLOWED) &&
-	       (flags & (CONFIG_MAXPA_VIRT | CONFIG_MAXGPA_VIRT)) !=
-		       (CONFIG_MAXPA_VIRT | CONFIG_MAXGPA_VIRT);
+	return !(flags & ~TD_CONFIG_FLAGS_ALLOWED) &&
+	       (flags & (TD_CONFIG_MAXPA_VIRT | TD_CONFIG_MAXGPA_VIRT)) !=
+		       (TD_CONFIG_MAXPA_VIRT | TD_CONFIG_MAXGPA_VIRT);
 }
 
 static bool eptp_is_valid(u64 eptp, u64 flags)
@@ -230,7 +230,7 @@ static bool eptp_is_valid(u64 eptp, u64 flags)
 
 	if (eptp != (pwl << EPTP_PWL_SHIFT | EPTP_MT_WB))
 		return false;
-	return pwl == 4 || (pwl == 3 && !(flags & CONFIG_GPAW));
+	return pwl == 4 || (pwl == 3 && !(flags & TD_CONFIG_GPAW));
 }
 
 /* 0, or OPERAND_INVALID with the field's operand id, in the module's order. */
@@ -260,7 +260,7 @@ static u64 check_td_params(const struct emu_td_params *p)
 
 static void apply_td_params(struct tdcs *tdcs, const struct emu_td_params *p)
 {
-	unsigned int shared_bit = p->config_flags & CONFIG_GPAW ? 51 : 47;
+	unsigned int shared_bit = p->config_flags & TD_CONFIG_GPAW ? 51 : 47;
 	unsigned int table_bits;
 
 	tdcs->pwl = p->eptp_controls >> EPTP_PWL_SHIFT & EPTP_PWL_MASK;
