@@ -152,8 +152,7 @@ static bool present(struct host_td *td, u64 gpa)
 {
 	if (test_bit(gpa >> PAGE_SHIFT, td->mapped))
 		return true;
-	return gpa >= td->c.huge_start &&
-	       atomic_read_acquire(&td->entry[1][gpa >> PMD_SHIFT]) == HOST_LEAF_2M;
+	return atomic_read_acquire(&td->entry[1][gpa >> PMD_SHIFT]) == HOST_LEAF_2M;
 }
 
 static int fault(struct host_vcpu *v, u64 gpa)
@@ -324,8 +323,7 @@ static int zap_4k(struct host_vcpu *v, u64 gpa)
 
 	write_lock(&td->mmu_lock);
 	err = 0;
-	if (gpa >= td->c.huge_start &&
-	    atomic_read_acquire(&td->entry[1][gpa >> PMD_SHIFT]) == HOST_LEAF_2M)
+	if (atomic_read_acquire(&td->entry[1][gpa >> PMD_SHIFT]) == HOST_LEAF_2M)
 		err = demote(v, gpa);
 	if (!err && test_bit(gpa >> PAGE_SHIFT, td->mapped)) {
 		err = host_zap(td, gpa, EMU_LEVEL_4K, &hpa);

@@ -78,8 +78,6 @@ static void basics(void)
 	CHECK(!pair_there(r) && pair_there(region(1)));
 	put(region(1));
 	pamt_stats_sum(p, &sum);
-	CHECK_EQ(sum.get, 7);
-	CHECK_EQ(sum.put, 7);
 	CHECK_EQ(sum.get_slow, 3);
 	CHECK_EQ(sum.put_slow, 3);
 	CHECK_EQ(sum.install, 3);
@@ -380,8 +378,6 @@ static void stats_sum(void)
 		struct pamt_stats *s = per_cpu_ptr(p->stats, cpu);
 		u64 *word = (u64 *)s;
 
-		s->get = 1 + cpu;
-		s->put = 100 + cpu;
 		for (i = slow; i < end; i++)
 			word[i] = (i << 16) + (1 << cpu);
 		s->irqoff_max_ns = cpu == 2 ? 77 : cpu;
@@ -390,8 +386,6 @@ static void stats_sum(void)
 		pamt_hist_add(&s->put_ns, 5);
 	}
 	pamt_stats_sum(p, &sum);
-	CHECK_EQ(sum.get, 10);
-	CHECK_EQ(sum.put, 406);
 	for (i = slow; i < end; i++)
 		CHECK_EQ(to[i], ((u64)i << 16) * CPUS + 15);
 	CHECK_EQ(sum.irqoff_max_ns, 77);

@@ -150,16 +150,23 @@ static void fallback_unshare(struct pamt *p)
 		atomic_sub_return_release(1, &this_cpu_ptr(f->readers)->active);
 }
 
-static void fallback_exclude(struct pamt *p)
+/*
+ * The region is in place before anybody can be kept out by it. Of writers that
+ * queue for the rwlock the last one's is seen until one of them has the lock.
+ */
+static void fallback_exclude(struct pamt *p, unsigned long region)
 {
 	struct pamt_fallback *f = &p->fallback;
 	unsigned int cpu;
 
 	if (f->use_rwlock) {
+		WRITE_ONCE(f->region, region);
 		write_lock(&f->rwlock);
+		WRITE_ONCE(f->region, region);
 		return;
 	}
 	spin_lock(&f->writer.lock);
+	WRITE_ONCE(f->region, region);
 	/* Fully ordered against fallback_share(). */
 	atomic_fetch_add(1, &f->exclusive);
 	for_each_possible_cpu(cpu)
@@ -215,9 +222,8 @@ static void pamt_busy_wait(struct pamt *p, unsigned long region)
 	struct pamt_waiting w;
 
 	pamt_wait_begin(p, &w, &p->fallback, region, PAMT_NO_REGION);
-	fallback_exclude(p);
+	fallback_exclude(p, region);
 	pamt_wait_end(p, &w, &p->fallback);
-	WRITE_ONCE(p->fallback.region, region);
 }
 
 u64 pamt_seamcall(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pamt_call_t call,

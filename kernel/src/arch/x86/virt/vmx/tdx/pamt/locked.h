@@ -73,8 +73,8 @@ static noinline void locked_put_slow(struct pamt *p, struct pamt_lock *lock, uns
 	pamt_slow_begin(&slow, 0);
 	pamt_section_begin(&sec);
 	pamt_lock(p, lock, region);
-	WARN_ON_ONCE(atomic_read(word) <= 0);
-	if (atomic_dec_and_test(word)) {
+	/* A put without its get must not take the count below zero. */
+	if (!WARN_ON_ONCE(atomic_read(word) <= 0) && atomic_dec_and_test(word)) {
 		removed = !pamt_remove_claimed(p, region, &pair);
 		/* The pair stays for good: one user stands for it. */
 		if (!removed)
@@ -101,8 +101,13 @@ static __always_inline int locked_get(struct pamt *p, struct pamt_lock *lock, un
 static __always_inline void locked_put(struct pamt *p, struct pamt_lock *lock,
 				       unsigned long region)
 {
-	if (unlikely(!atomic_add_unless(&p->count[region], -1, 1)))
-		locked_put_slow(p, lock, region);
+	atomic_t *word = &p->count[region];
+	int v = atomic_read(word);
+
+	while (likely(v > 1))
+		if (likely(atomic_try_cmpxchg_release(word, &v, v - 1)))
+			return;
+	locked_put_slow(p, lock, region);
 }
 
 static inline int locked_demote(struct pamt *p, struct pamt_lock *lock, unsigned long region,
