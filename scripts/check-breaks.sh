@@ -12,7 +12,8 @@
 #
 # A patch begins with lines of "Break: what is broken", "Race: R4" (if it is one
 # of the known races), "Class: area" and "Caught-by: test_x schedules:STRATEGY.."
-# (a program or script of bench/tests, or the random schedules of one strategy).
+# (a program or script of bench/tests, the random schedules of one strategy, or
+# tsan:test_x, a program under ThreadSanitizer).
 set -u
 cd "$(dirname "$0")/.." || exit 3
 
@@ -43,7 +44,7 @@ while [ $# -gt 0 ]; do
 	--table) table=1 ;;
 	--verbose) verbose=1 ;;
 	-h | --help)
-		sed -n '4,16s/^#\s\?//p' scripts/check-breaks.sh
+		sed -n '4,17s/^#\s\?//p' scripts/check-breaks.sh
 		exit 0
 		;;
 	-*)
@@ -118,12 +119,20 @@ apply() {
 # The make of whoever called is no matter of ours: neither its flags nor its jobs.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES BUILD
 compile() {
-	local targets=build/dpamt t
+	local targets=build/dpamt tsan='' t
 	for t in "$@"; do
-		[ -f "$tree/bench/tests/$t.c" ] && targets+=" build/tests/$t"
+		case $t in
+		tsan:*) tsan+=" build/tsan/tests/${t#tsan:}" ;;
+		*) [ -f "$tree/bench/tests/$t.c" ] && targets+=" build/tests/$t" ;;
+		esac
 	done
 	# shellcheck disable=SC2086
-	make -C "$tree" -s -j"$jobs" BUILD=build CFLAGS="${CFLAGS:-} -g0" $targets >"$log" 2>&1
+	make -C "$tree" -s -j"$jobs" BUILD=build CFLAGS="${CFLAGS:-} -g0" $targets >"$log" 2>&1 ||
+		return 1
+	[ -n "$tsan" ] || return 0
+	# shellcheck disable=SC2086
+	make -C "$tree" -s -j"$jobs" BUILD=build/tsan OPT=-O1 CFLAGS=-fsanitize=thread \
+		LDFLAGS=-fsanitize=thread $tsan >"$log" 2>&1
 }
 
 # --------------------------------------------------------------------- tests
@@ -135,6 +144,10 @@ run() {
 	case $test in
 	schedules:*) command=(build/dpamt check --quiet --schedules "$schedules" \
 			      --strategy "${test#schedules:}") ;;
+	tsan:*)
+		command=("build/tsan/tests/${test#tsan:}")
+		[ -x "$tree/${command[0]}" ] || return 2
+		;;
 	*)
 		if [ -f "$tree/bench/tests/$test.sh" ]; then
 			command=(bash "bench/tests/$test.sh")
@@ -144,7 +157,7 @@ run() {
 		fi
 		;;
 	esac
-	(cd "$tree" && DPAMT=build/dpamt timeout -k 5 $patience "${command[@]}") >"$log" 2>&1
+	(cd "$tree" && DPAMT=build/dpamt TSAN_OPTIONS='halt_on_error=1 exitcode=66' timeout -k 5 $patience "${command[@]}") >"$log" 2>&1
 	status=$?
 	case $status in
 	124 | 137) why="hangs" ;;
@@ -163,7 +176,7 @@ run() {
 
 # The first complaint of a red test.
 complaint() {
-	{ grep -m 1 -A 1 FAIL "$log" || head -n 2 "$log"; } | cut -c 1-160 | sed 's/^/    /'
+	{ grep -m 1 -A 1 -E 'FAIL|SUMMARY' "$log" || head -n 2 "$log"; } | cut -c 1-160 | sed 's/^/    /'
 }
 
 report() {

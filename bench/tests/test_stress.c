@@ -2,9 +2,9 @@
 /*
  * Every strategy on real threads over the software module: ADDs whose pages lie
  * in each other's regions, a demotion's references dropped by others, promotion
- * against gets, failing removals, then random gets and puts with BUSY and failed
- * allocations thrown in; and the locks of the shim below them all. Meant for
- * ThreadSanitizer as much as for a plain run.
+ * against gets, failing removals, random gets and puts with BUSY and failed
+ * allocations thrown in, uses ordered against transitions; and the locks of the
+ * shim below them all. Meant for ThreadSanitizer as much as for a plain run.
  *
  * STRESS_SECONDS: seconds of random gets and puts in total, 2 if not set.
  */
@@ -438,6 +438,96 @@ static void stress_leaks(void)
 	down();
 }
 
+/* ------------------------------------------------- uses against transitions */
+
+/*
+ * What a reference protects, as plain memory: written by the SEAMCALLs, read by
+ * whoever holds a reference, ordered by nothing but the strategy. Odd: the pair
+ * is there. ThreadSanitizer sees when a release or an acquire is missing.
+ */
+static struct {
+	unsigned long region;
+	u64 word;
+} ____cacheline_aligned guarded[2];
+
+#define ORDERED_ROUNDS 3000
+
+/* However few CPUs there are, others come in the middle of things. */
+static void let_others(void)
+{
+	if (chance(64))
+		sched_yield();
+}
+
+/* Written by whoever holds the fallback exclusively, read by those who hold it shared. */
+static u64 guarded_tail;
+static __thread bool guarded_retry;
+
+static void ordered_hold(const struct emu_call *c)
+{
+	unsigned long r = pamt_region(p, c->args->rcx & ~(u64)(PMD_SIZE - 1));
+
+	if (!stress_leaf(c))
+		return;
+	if (!c->status)
+		guarded[r == guarded[1].region].word++;
+	guarded_retry = EMU_ST_CLASS(c->status) == EMU_OPERAND_BUSY;
+}
+
+static u64 ordered_inject(const struct emu_call *c)
+{
+	if (!stress_leaf(c))
+		return 0;
+	if (guarded_retry) {
+		guarded_tail++;
+		return 0;
+	}
+	if (guarded_tail == ~0ull)
+		broke("nobody has written this");
+	let_others();
+	return chance(32) ? EMU_OPERAND_BUSY | EMU_OP_RCX : 0;
+}
+
+static void ordered_body(unsigned int cpu)
+{
+	unsigned int i, n;
+
+	for (n = 0; n < ORDERED_ROUNDS; n++) {
+		i = draw(&stress.cpu[cpu].rng) & 1;
+		if (get(guarded[i].region)) {
+			broke("a get failed for no reason");
+			continue;
+		}
+		if (!(guarded[i].word & 1))
+			broke("a region is in use while its pair comes or goes");
+		let_others();
+		put(guarded[i].region);
+	}
+}
+
+static void ordered(void)
+{
+	unsigned int i;
+
+	if (!counted())
+		return;
+	up();
+	memset(&stress, 0, sizeof(stress));
+	memset(guarded, 0, sizeof(guarded));
+	for (i = 0; i < CPUS; i++)
+		stress.cpu[i].rng = i;
+	guarded[0].region = region(0);
+	guarded[1].region = region(1);
+	inject_fn = ordered_inject;
+	hold_fn = ordered_hold;
+	crew(3, ordered_body);
+	inject_fn = NULL;
+	hold_fn = NULL;
+	CHECK(guarded[0].word && !(guarded[0].word & 1));
+	CHECK(guarded[1].word && !(guarded[1].word & 1));
+	down();
+}
+
 /* ------------------------------------------------------- the shim's own locks */
 
 static spinlock_t lock_a, lock_b;
@@ -617,5 +707,6 @@ int main(void)
 	EACH_STRATEGY(stress_2);
 	EACH_STRATEGY(stress_4);
 	EACH_STRATEGY(stress_leaks);
+	EACH_STRATEGY(ordered);
 	return test_end();
 }
