@@ -38,11 +38,11 @@ static void count_users(struct world *w, u64 hpa, const struct world_share *shar
 	if (emu_region_pages(&w->module, hpa, page))
 		return;
 	for (i = 0; i < REGION_PAGES; i++) {
-		if (page[i].type == PT_NDA || page[i].type == PT_RSVD)
+		if (page[i].type == EMU_PT_NDA || page[i].type == EMU_PT_RSVD)
 			continue;
 		/* A TDR owns itself. */
 		s = find_share(share, nr,
-			       page[i].type == PT_TDR ? hpa + ((u64)i << PAGE_SHIFT) : page[i].owner);
+			       page[i].type == EMU_PT_TDR ? hpa + ((u64)i << PAGE_SHIFT) : page[i].owner);
 		u->total++;
 		for (j = 0; j < u->nr && u->user[j].share != s; j++)
 			;
@@ -113,8 +113,8 @@ double world_lone_pct(struct world *w)
 		    emu_region_pages(&w->module, hpa, page))
 			continue;
 		for (i = 0; i < REGION_PAGES; i++) {
-			used += page[i].type != PT_NDA && page[i].type != PT_RSVD;
-			guest += page[i].type == PT_REG;
+			used += page[i].type != EMU_PT_NDA && page[i].type != EMU_PT_RSVD;
+			guest += page[i].type == EMU_PT_REG;
 		}
 		with_pair++;
 		lone += used == 1 && guest == 1;

@@ -373,7 +373,7 @@ static int audit_module(struct world *w, char *err, size_t err_size)
 	unsigned int t;
 
 	emu_census(&w->module, &c);
-	for (t = PT_REG; t < PT_PAMT; t++) {
+	for (t = EMU_PT_REG; t < EMU_PT_PAMT; t++) {
 		if (c.pages[t]) {
 			snprintf(err, err_size, "the module still owns %llu pages of type %u",
 				 (unsigned long long)c.pages[t], t);

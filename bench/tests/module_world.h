@@ -237,7 +237,7 @@ static inline void w_exit(struct world *w)
 	while (w->nr_regions)
 		CHECK_EQ(w_pamt_remove(w, w->regions[--w->nr_regions]), 0);
 	emu_census(&w->m, &c);
-	for (i = PT_REG; i < 16; i++)
+	for (i = EMU_PT_REG; i < 16; i++)
 		pages += c.pages[i];
 	CHECK_EQ(pages, 0);
 	CHECK_EQ(c.pairs, 0);
@@ -465,7 +465,7 @@ static inline struct pamt_entry *e4k(struct world *w, u64 pa)
 {
 	if (!w->m.dynamic)
 		return emu_pamt_4k_static(&w->m, emu_pamt_tdmr(&w->m, pa), pa);
-	if (e2m(w, pa)->type != PT_PAMT)
+	if (e2m(w, pa)->type != EMU_PT_PAMT)
 		return NULL;
 	return emu_pamt_4k_of_node(&w->m, e2m(w, pa), pa);
 }

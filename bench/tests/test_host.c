@@ -458,8 +458,8 @@ static void memory_runs_out(void)
 		CHECK_EQ(phys_in_use(&w.phys), out + 2 * w.preinstalled);
 		CHECK_EQ(pamt_idle(&w.pamt, &r), 0);
 		emu_census(&w.module, &c);
-		CHECK_EQ(c.hkids + c.locked + c.pages[PT_REG] + c.pages[PT_TDR] + c.pages[PT_TDCX] +
-				 c.pages[PT_TDVPR] + c.pages[PT_EPT], 0);
+		CHECK_EQ(c.hkids + c.locked + c.pages[EMU_PT_REG] + c.pages[EMU_PT_TDR] + c.pages[EMU_PT_TDCX] +
+				 c.pages[EMU_PT_TDVPR] + c.pages[EMU_PT_EPT], 0);
 	}
 	CHECK_EQ(err, 0);
 	while (nr)
@@ -623,8 +623,8 @@ static long double pss(unsigned int i)
 			continue;
 		CHECK_EQ(emu_region_pages(&w.module, hpa, page), 0);
 		for (n = 0; n < EMU_ENTRIES; n++) {
-			used += page[n].type != PT_NDA;
-			mine += page[n].type != PT_NDA && page[n].owner == td[i]->tdr;
+			used += page[n].type != EMU_PT_NDA;
+			mine += page[n].type != EMU_PT_NDA && page[n].owner == td[i]->tdr;
 		}
 		if (used)
 			bytes += (long double)PAIR_BYTES * mine / used;

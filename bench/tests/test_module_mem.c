@@ -114,7 +114,7 @@ static void sept_add(void)
 	CHECK_EQ(state_of(HUGE(3), 1), SEPT_NL_MAPPED);
 	CHECK_EQ(state_of(HUGE(3), 0), SEPT_FREE);
 	CHECK_EQ(state_of(HUGE(4) - PAGE(1), 0), SEPT_FREE);
-	CHECK_EQ(info_of(page).type, PT_EPT);
+	CHECK_EQ(info_of(page).type, EMU_PT_EPT);
 	CHECK_EQ(info_of(page).owner, td.tdr);
 	td_give(&td, page);
 }
@@ -127,7 +127,7 @@ static void aug(void)
 	CHECK_EQ(w_aug(&w, td.tdr, PAGE(1), 0, page), 0);
 	CHECK_EQ(w.out.rcx | w.out.rdx, 0);
 	CHECK_EQ(state_of(PAGE(1), 0), SEPT_PENDING);
-	CHECK_EQ(info_of(page).type, PT_REG);
+	CHECK_EQ(info_of(page).type, EMU_PT_REG);
 	CHECK_EQ(td_tdr(&w, &td)->chldcnt, children + 1);
 	/* Mapped twice: the entry before the page. */
 	CHECK_EQ(w_aug(&w, td.tdr, PAGE(1), 0, 1), EMU_EPT_ENTRY_STATE_INCORRECT | EMU_OP_RCX);
@@ -173,7 +173,7 @@ static void block_track_remove(void)
 	CHECK_EQ(w_remove(&w, td.tdr, 0, 0), 0);
 	CHECK_EQ(w.out.rcx & ~EMU_HINT_EMPTY, page);
 	CHECK_EQ(state_of(0, 0), SEPT_FREE);
-	CHECK_EQ(info_of(page).type, PT_NDA);
+	CHECK_EQ(info_of(page).type, EMU_PT_NDA);
 	CHECK_EQ(e4k(&w, page)->owner_lo, 0);
 }
 
@@ -295,9 +295,9 @@ static void promote(void)
 	CHECK_EQ(w.out.rcx & ~EMU_HINT_EMPTY, table);
 	CHECK_EQ(w.out.r9 & w.out.r10 & w.out.r11, EMU_NULL_PA);
 	CHECK_EQ(state_of(gpa, 1), SEPT_PENDING);
-	CHECK_EQ(info_of(table).type, PT_NDA);
+	CHECK_EQ(info_of(table).type, EMU_PT_NDA);
 	CHECK_EQ(info_of(region).level, EMU_LEVEL_2M);
-	CHECK_EQ(info_of(region).type, PT_REG);
+	CHECK_EQ(info_of(region).type, EMU_PT_REG);
 	CHECK_EQ(info_of(region).owner, td.tdr);
 	if (w.m.dynamic) {
 		CHECK_EQ(w.out.r12, info.pair[0]);
@@ -348,7 +348,7 @@ static void demote_statuses(u64 table, u64 p0, u64 p1)
 	/* The S-EPT page itself is locked by the call. */
 	CHECK_EQ(w_demote(&w, td.tdr, gpa, 1, table, table, p1), EMU_OPERAND_BUSY | EMU_OP_R12);
 	CHECK(!info_of(p0).pamt_page);
-	CHECK_EQ(info_of(table).type, PT_NDA);
+	CHECK_EQ(info_of(table).type, EMU_PT_NDA);
 }
 
 static void demote(void)
@@ -364,11 +364,11 @@ static void demote(void)
 	CHECK_EQ(td_tdr(&w, &td)->chldcnt, children + 1);
 	td_give(&td, table);
 	CHECK_EQ(state_of(gpa, 1), SEPT_NL_MAPPED);
-	CHECK_EQ(info_of(table).type, PT_EPT);
+	CHECK_EQ(info_of(table).type, EMU_PT_EPT);
 	for (i = 0; i < EMU_ENTRIES; i++) {
 		CHECK_EQ(*td_entry(&w, &td, gpa + PAGE(i), 0),
 			 sept_make(SEPT_PENDING, w_page_of(region, i)));
-		CHECK_EQ(info_of(w_page_of(region, i)).type, PT_REG);
+		CHECK_EQ(info_of(w_page_of(region, i)).type, EMU_PT_REG);
 		CHECK_EQ(info_of(w_page_of(region, i)).owner, td.tdr);
 		CHECK_EQ(e4k(&w, w_page_of(region, i))->info, 0);
 	}
@@ -414,7 +414,7 @@ static void resize_1g(void)
 	CHECK_EQ(w_promote(&w, td.tdr, gpa, 2), 0);
 	CHECK_EQ(td_zap(&w, &td, gpa, 2), 0);
 	CHECK_EQ(w.out.rcx, w.base);
-	CHECK_EQ(info_of(w_region(&w, 1)).type, PT_NDA);
+	CHECK_EQ(info_of(w_region(&w, 1)).type, EMU_PT_NDA);
 }
 
 static void memory(bool dynamic)
@@ -552,7 +552,7 @@ static void reclaim(void)
 	e4k(&w, page)->lock = 0;
 	td_stop(&w, &td);
 	CHECK_EQ(w_reclaim(&w, page), 0);
-	CHECK_EQ(w.out.rcx, PT_REG);
+	CHECK_EQ(w.out.rcx, EMU_PT_REG);
 	CHECK_EQ(w.out.rdx, td.tdr);
 	CHECK_EQ(w.out.r8, EMU_LEVEL_4K);
 	/* A 2M page by its first address only. */

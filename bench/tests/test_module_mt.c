@@ -106,7 +106,7 @@ static void small_pages(struct worker *k)
 		MUST(k, TDH_MEM_PAGE_AUG, .rcx = k->gpa + i * EMU_4K_SIZE, .rdx = td.tdr,
 		     .r8 = w_page_of(k->target, i));
 	out = MUST(k, TDH_PHYMEM_PAGE_RDMD, .rcx = k->target);
-	expect(k, out.rcx, PT_REG);
+	expect(k, out.rcx, EMU_PT_REG);
 	expect(k, out.rdx, td.tdr);
 	for (i = 0; i < nr; i++)
 		zap(k, k->gpa + i * EMU_4K_SIZE, 0, w_page_of(k->target, i));

@@ -173,7 +173,7 @@ static void free_range(void)
 	CHECK_EQ(huge(region), EMU_OPERAND_BUSY | EMU_OP_R8);
 	e2m(&w, region)->lock = 0;
 	CHECK_EQ(huge(region), 0);
-	CHECK_EQ(info_of(region).type, PT_REG);
+	CHECK_EQ(info_of(region).type, EMU_PT_REG);
 	CHECK_EQ(info_of(p0).level, EMU_LEVEL_2M);
 	/* In use as 2M: as a 4K page of any kind it is wrong. */
 	CHECK_EQ(aug(p0), EMU_PAGE_METADATA_INCORRECT | EMU_OP_R8);
@@ -293,8 +293,8 @@ static void add_success(void)
 	CHECK_EQ(info_of(r).pair[0], p0);
 	CHECK_EQ(info_of(r).pair[1], p1);
 	CHECK_EQ(info_of(r).page_count, 0);
-	CHECK_EQ(info_of(r).type, PT_NDA);
-	CHECK_EQ(info_of(r + EMU_2M_SIZE - EMU_4K_SIZE).type, PT_NDA);
+	CHECK_EQ(info_of(r).type, EMU_PT_NDA);
+	CHECK_EQ(info_of(r + EMU_2M_SIZE - EMU_4K_SIZE).type, EMU_PT_NDA);
 	CHECK(info_of(p0).pamt_page && info_of(p1).pamt_page);
 	/* First and last page of each half are distinct entries. */
 	CHECK_EQ(e4k(&w, r), emu_va(&w.m, p0));
@@ -389,7 +389,7 @@ static void remove_fatal(void)
 	w_pair(&w, r);
 	CHECK_EQ(aug(page), 0);
 	/* PAGE.REMOVE on another CPU has set the entry free and not yet counted it. */
-	e4k(&w, page)->type = PT_NDA;
+	e4k(&w, page)->type = EMU_PT_NDA;
 	CHECK_EQ(w_pamt_remove(&w, r), EMU_SEAMCALL_VMFAILINVALID);
 	CHECK(w.m.fatal);
 	CHECK_EQ(w_rdmd(&w, page, 0), EMU_SEAMCALL_VMFAILINVALID);
@@ -476,13 +476,13 @@ static void every_leaf_counts(void)
 	CHECK_EQ(counted, td.nr_pages + 1);
 	CHECK_EQ(td_tdr(&w, &td)->chldcnt, td.nr_pages);
 	emu_census(&w.m, &c);
-	for (i = PT_REG; i < PT_PAMT; i++)
+	for (i = EMU_PT_REG; i < EMU_PT_PAMT; i++)
 		pages += c.pages[i];
 	CHECK_EQ(pages, counted);
-	CHECK_EQ(c.pages[PT_TDR], 1);
-	CHECK_EQ(c.pages[PT_TDVPR], 1);
-	CHECK_EQ(c.pages[PT_EPT], 3);
-	CHECK_EQ(c.pages[PT_TDCX], MIN_TDCS_PAGES + W_VCPU_PAGES - 1);
+	CHECK_EQ(c.pages[EMU_PT_TDR], 1);
+	CHECK_EQ(c.pages[EMU_PT_TDVPR], 1);
+	CHECK_EQ(c.pages[EMU_PT_EPT], 3);
+	CHECK_EQ(c.pages[EMU_PT_TDCX], MIN_TDCS_PAGES + W_VCPU_PAGES - 1);
 	CHECK_EQ(c.pairs, w.nr_regions);
 	CHECK_EQ(c.bitmap_pages, 2 * w.nr_regions);
 	CHECK_EQ(c.hkids, 1);
@@ -504,17 +504,17 @@ static void rdmd_common(void)
 {
 	u64 page = w_page(&w);
 
-	rdmd_is(page, 0, PT_NDA, 0, EMU_LEVEL_4K, 0);
-	rdmd_is(td.tdr, 0, PT_TDR, 0, EMU_LEVEL_4K, 0);
-	rdmd_is(td.pages[0], 0, PT_TDCX, td.tdr, EMU_LEVEL_4K, 0);
-	rdmd_is(td.vp, 0, PT_TDVPR, td.tdr, EMU_LEVEL_4K, 0);
+	rdmd_is(page, 0, EMU_PT_NDA, 0, EMU_LEVEL_4K, 0);
+	rdmd_is(td.tdr, 0, EMU_PT_TDR, 0, EMU_LEVEL_4K, 0);
+	rdmd_is(td.pages[0], 0, EMU_PT_TDCX, td.tdr, EMU_LEVEL_4K, 0);
+	rdmd_is(td.vp, 0, EMU_PT_TDVPR, td.tdr, EMU_LEVEL_4K, 0);
 	CHECK_EQ(aug(page), 0);
-	rdmd_is(page, 0, PT_REG, td.tdr, EMU_LEVEL_4K, 0);
+	rdmd_is(page, 0, EMU_PT_REG, td.tdr, EMU_LEVEL_4K, 0);
 	CHECK_EQ(w_block(&w, td.tdr, 0, 0), 0);
-	rdmd_is(page, 0, PT_REG, td.tdr, EMU_LEVEL_4K, td_cs(&w, &td)->epoch);
+	rdmd_is(page, 0, EMU_PT_REG, td.tdr, EMU_LEVEL_4K, td_cs(&w, &td)->epoch);
 	CHECK_EQ(w_track(&w, td.tdr), 0);
 	CHECK_EQ(w_remove(&w, td.tdr, 0, 0), 0);
-	rdmd_is(page, 0, PT_NDA, 0, EMU_LEVEL_4K, 0);
+	rdmd_is(page, 0, EMU_PT_NDA, 0, EMU_LEVEL_4K, 0);
 
 	CHECK_EQ(w_rdmd(&w, w.base | 8, 0), EMU_OPERAND_INVALID | EMU_OP_RCX);
 	CHECK_EQ(w_rdmd(&w, w.base, 3), EMU_OPERAND_INVALID | EMU_OP_RCX);
@@ -538,19 +538,19 @@ static void rdmd_dynamic(void)
 	r = w_region(&w, 3);
 	p0 = w_backing(&w);
 	p1 = w_backing(&w);
-	rdmd_is(r, 0, PT_NDA, 0, EMU_LEVEL_2M, 0);
+	rdmd_is(r, 0, EMU_PT_NDA, 0, EMU_LEVEL_2M, 0);
 	CHECK_EQ(w_pamt_add(&w, r, p0, p1), 0);
-	rdmd_is(r, 0, PT_NDA, 0, EMU_LEVEL_4K, 0);
-	rdmd_is(r, 1, PT_PAMT | EMU_RDMD_NON_LEAF, 0, EMU_LEVEL_2M, 0);
+	rdmd_is(r, 0, EMU_PT_NDA, 0, EMU_LEVEL_4K, 0);
+	rdmd_is(r, 1, EMU_PT_PAMT | EMU_RDMD_NON_LEAF, 0, EMU_LEVEL_2M, 0);
 	CHECK_EQ(w.out.r10, p0);
 	CHECK_EQ(w.out.r11, p1);
-	rdmd_is(p0, 0, PT_PAMT, 0, EMU_LEVEL_4K, 0);
-	rdmd_is(w.base, 2, PT_NDA, 0, EMU_LEVEL_1G, 0);
+	rdmd_is(p0, 0, EMU_PT_PAMT, 0, EMU_LEVEL_4K, 0);
+	rdmd_is(w.base, 2, EMU_PT_NDA, 0, EMU_LEVEL_1G, 0);
 	CHECK_EQ(w_rdmd(&w, r + EMU_4K_SIZE, 1), EMU_OPERAND_INVALID | EMU_OP_RCX);
 	CHECK_EQ(w_pamt_remove(&w, r), 0);
-	rdmd_is(p0, 0, PT_NDA, 0, EMU_LEVEL_2M, 0);
+	rdmd_is(p0, 0, EMU_PT_NDA, 0, EMU_LEVEL_2M, 0);
 	CHECK_EQ(huge(r), 0);
-	rdmd_is(w_page_of(r, 2), 0, PT_REG, td.tdr, EMU_LEVEL_2M, 0);
+	rdmd_is(w_page_of(r, 2), 0, EMU_PT_REG, td.tdr, EMU_LEVEL_2M, 0);
 	CHECK_EQ(td_zap(&w, &td, EMU_2M_SIZE, 1), 0);
 	end();
 }
@@ -561,7 +561,7 @@ static void rdmd_static(void)
 	rdmd_common();
 	CHECK_EQ(w_rdmd(&w, w_region(&w, 3), 1), EMU_OPERAND_INVALID | EMU_OP_RCX);
 	CHECK_EQ(huge(w_region(&w, 3)), 0);
-	rdmd_is(w_region(&w, 3), 0, PT_REG, td.tdr, EMU_LEVEL_2M, 0);
+	rdmd_is(w_region(&w, 3), 0, EMU_PT_REG, td.tdr, EMU_LEVEL_2M, 0);
 	CHECK_EQ(td_zap(&w, &td, EMU_2M_SIZE, 1), 0);
 	end();
 }
@@ -584,12 +584,12 @@ static void inspect(bool dynamic)
 	CHECK_EQ(emu_page_info(&w.m, 0, &info), -EINVAL);
 	CHECK_EQ(emu_region_pages(&w.m, r + EMU_4K_SIZE, pages), -EINVAL);
 	CHECK_EQ(emu_region_pages(&w.m, r, pages), 0);
-	CHECK_EQ(pages[1].type, PT_NDA);
-	CHECK_EQ(pages[2].type, PT_REG);
+	CHECK_EQ(pages[1].type, EMU_PT_NDA);
+	CHECK_EQ(pages[2].type, EMU_PT_REG);
 	CHECK_EQ(pages[2].owner, td.tdr);
 	CHECK_EQ(emu_region_pages(&w.m, huge_r, pages), 0);
 	CHECK_EQ(pages[0].owner, td.tdr);
-	CHECK_EQ(pages[EMU_ENTRIES - 1].type, PT_REG);
+	CHECK_EQ(pages[EMU_ENTRIES - 1].type, EMU_PT_REG);
 	CHECK_EQ(info_of(td.tdr).owner, td.tdr);
 	CHECK_EQ(info_of(td.vp).owner, td.tdr);
 	CHECK(!info_of(r).locked);
@@ -598,7 +598,7 @@ static void inspect(bool dynamic)
 	CHECK(info_of(r).locked);
 	emu_census(&w.m, &c);
 	CHECK_EQ(c.locked, 2);
-	CHECK_EQ(c.pages[PT_REG], 2);
+	CHECK_EQ(c.pages[EMU_PT_REG], 2);
 	e4k(&w, r)->lock = SHAREX_HP;
 	e2m(&w, huge_r)->lock = 0;
 	emu_census(&w.m, &c);

@@ -176,9 +176,9 @@ static void tdmr_init(bool dynamic)
 	CHECK_EQ(w_rdmd(&w, base + size - EMU_4K_SIZE, 0), 0);
 	/* A reserved page is in PAMT use, or of a type of its own. */
 	CHECK_EQ(w_rdmd(&w, w_page_of(base, reserved_page), 0), 0);
-	CHECK_EQ(w.out.rcx, dynamic ? PT_PAMT : PT_RSVD);
+	CHECK_EQ(w.out.rcx, dynamic ? EMU_PT_PAMT : EMU_PT_RSVD);
 	CHECK_EQ(w_rdmd(&w, w_page_of(base, reserved_page + 1), 0), 0);
-	CHECK_EQ(w.out.rcx, PT_NDA);
+	CHECK_EQ(w.out.rcx, EMU_PT_NDA);
 	CHECK_EQ(w_reclaim(&w, w_page_of(base, reserved_page)),
 		 EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX);
 	if (dynamic)
@@ -458,7 +458,7 @@ static void teardown(void)
 	page = td.pages[0];
 	CHECK_EQ(w_reclaim(&w, page), EMU_LIFECYCLE_STATE_INCORRECT);
 	/* The outputs say what the page is, although it stays. */
-	CHECK_EQ(w.out.rcx, PT_TDCX);
+	CHECK_EQ(w.out.rcx, EMU_PT_TDCX);
 	CHECK_EQ(w.out.rdx, td.tdr);
 	CHECK_EQ(w.out.r8, EMU_LEVEL_4K);
 	CHECK_EQ(w_reclaim(&w, td.tdr), EMU_LIFECYCLE_STATE_INCORRECT);
@@ -477,7 +477,7 @@ static void teardown(void)
 	CHECK_EQ(CALL(&w, TDH_MNG_KEY_FREEID, .rcx = td.tdr), EMU_LIFECYCLE_STATE_INCORRECT);
 
 	CHECK_EQ(w_reclaim(&w, td.tdr), EMU_TD_ASSOCIATED_PAGES_EXIST);
-	CHECK_EQ(w.out.rcx, PT_TDR);
+	CHECK_EQ(w.out.rcx, EMU_PT_TDR);
 	CHECK_EQ(w.out.rdx, 0);
 	while (td.nr_pages)
 		CHECK_EQ(w_reclaim(&w, td.pages[--td.nr_pages]), 0);

@@ -17,7 +17,7 @@ static bool entry_is_locked(const struct pamt_entry *e)
 /* A TDR has no owner in the PAMT; for whoever attributes pages to TDs it is its own. */
 static u64 page_td(const struct pamt_entry *e, u64 pa)
 {
-	return READ_ONCE(e->type) == PT_TDR ? pa & ~(EMU_4K_SIZE - 1) : pamt_owner(e);
+	return READ_ONCE(e->type) == EMU_PT_TDR ? pa & ~(EMU_4K_SIZE - 1) : pamt_owner(e);
 }
 
 int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info)
@@ -31,14 +31,14 @@ int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info
 	e = emu_pamt_1g(m, t, pa);
 	info->level = EMU_LEVEL_1G;
 	info->locked = entry_is_locked(e);
-	if (READ_ONCE(e->type) != PT_NDA)
+	if (READ_ONCE(e->type) != EMU_PT_NDA)
 		goto out;
 	e = emu_pamt_2m(m, t, pa);
 	info->level = EMU_LEVEL_2M;
 	info->locked |= entry_is_locked(e);
 	if (m->dynamic) {
 		info->pamt_page = emu_pamt_page_in_use(m, t, pa);
-		if (READ_ONCE(e->type) != PT_PAMT)
+		if (READ_ONCE(e->type) != EMU_PT_PAMT)
 			goto out;
 		node = e;
 		info->has_pair = true;
@@ -47,7 +47,7 @@ int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info
 		info->page_count = NODE_COUNT(node->info);
 		e = emu_pamt_4k_of_node(m, node, pa);
 	} else {
-		if (READ_ONCE(e->type) != PT_NDA)
+		if (READ_ONCE(e->type) != EMU_PT_NDA)
 			goto out;
 		e = emu_pamt_4k_static(m, t, pa);
 	}
@@ -55,7 +55,7 @@ int emu_page_info(const struct emu_module *m, u64 pa, struct emu_page_info *info
 	info->locked |= entry_is_locked(e);
 out:
 	info->type = READ_ONCE(e->type);
-	info->owner = info->type == PT_PAMT ? 0 : page_td(e, pa);
+	info->owner = info->type == EMU_PT_PAMT ? 0 : page_td(e, pa);
 	return 0;
 }
 
@@ -69,15 +69,15 @@ int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page 
 		return -EINVAL;
 	e = emu_pamt_1g(m, t, pa);
 	e2m = emu_pamt_2m(m, t, pa);
-	if (READ_ONCE(e->type) == PT_NDA)
+	if (READ_ONCE(e->type) == EMU_PT_NDA)
 		e = e2m;
 	for (i = 0; i < EMU_ENTRIES; i++) {
 		const struct pamt_entry *p = e;
 		u64 at = pa + i * EMU_4K_SIZE;
 
-		if (m->dynamic && e->type == PT_PAMT)
+		if (m->dynamic && e->type == EMU_PT_PAMT)
 			p = emu_pamt_4k_of_node(m, e, at);
-		else if (!m->dynamic && e == e2m && e->type == PT_NDA)
+		else if (!m->dynamic && e == e2m && e->type == EMU_PT_NDA)
 			p = emu_pamt_4k_static(m, t, at);
 		pages[i].type = p->type;
 		pages[i].owner = page_td(p, at);
@@ -87,7 +87,7 @@ int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page 
 
 static void census_entry(struct emu_census *c, const struct pamt_entry *e)
 {
-	if (e->type != PT_NDA)
+	if (e->type != EMU_PT_NDA)
 		c->pages[e->type & 15]++;
 	c->locked += entry_is_locked(e);
 }
@@ -98,7 +98,7 @@ static void census_2m(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	const struct pamt_entry *e = emu_pamt_2m(m, t, pa), *child;
 	unsigned long i, page;
 
-	if (m->dynamic ? e->type != PT_PAMT : e->type != PT_NDA) {
+	if (m->dynamic ? e->type != EMU_PT_PAMT : e->type != EMU_PT_NDA) {
 		census_entry(c, e);
 		return;
 	}
@@ -152,7 +152,7 @@ static void census_tdmr(const struct emu_module *m, const struct emu_tdmr *t, st
 		const struct pamt_entry *e = emu_pamt_1g(m, t, pa);
 
 		census_entry(c, e);
-		if (e->type != PT_NDA)
+		if (e->type != EMU_PT_NDA)
 			continue;
 		for (region = pa; region < pa + EMU_1G_SIZE; region += EMU_2M_SIZE)
 			census_2m(m, t, region, c);

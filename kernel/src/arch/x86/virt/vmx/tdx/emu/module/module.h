@@ -48,14 +48,14 @@ enum emu_level { EMU_LEVEL_4K, EMU_LEVEL_2M, EMU_LEVEL_1G };
 
 /* PAMT page types [1.5.1]. */
 enum emu_page_type {
-	PT_NDA = 0,
-	PT_RSVD = 1,
-	PT_REG = 3,
-	PT_TDR = 4,
-	PT_TDCX = 5,
-	PT_TDVPR = 6,
-	PT_EPT = 8,
-	PT_PAMT = 15,
+	EMU_PT_NDA = 0,
+	EMU_PT_RSVD = 1,
+	EMU_PT_REG = 3,
+	EMU_PT_TDR = 4,
+	EMU_PT_TDCX = 5,
+	EMU_PT_TDVPR = 6,
+	EMU_PT_EPT = 8,
+	EMU_PT_PAMT = 15,
 };
 
 /* A range of a TDMR that holds no TD memory. Bytes, relative to the TDMR's base. */

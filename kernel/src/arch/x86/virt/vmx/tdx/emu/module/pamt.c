@@ -97,7 +97,7 @@ u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu
 	ref->node = NULL;
 	if (!call_lock(c, &e->lock, EMU_LOCK_SH))
 		return walk_failed(c, nr, op);
-	if (unlikely(target == EMU_LEVEL_1G) || unlikely(READ_ONCE(e->type) != PT_NDA)) {
+	if (unlikely(target == EMU_LEVEL_1G) || unlikely(READ_ONCE(e->type) != EMU_PT_NDA)) {
 		ref->level = EMU_LEVEL_1G;
 		goto stop;
 	}
@@ -106,7 +106,7 @@ u64 emu_pamt_walk(struct emu_call *c, const struct emu_tdmr *t, u64 pa, enum emu
 	if (!call_lock(c, &e->lock, EMU_LOCK_SH))
 		return walk_failed(c, nr, op);
 	type = READ_ONCE(e->type);
-	if (target == EMU_LEVEL_2M || (m->dynamic ? type != PT_PAMT : type != PT_NDA)) {
+	if (target == EMU_LEVEL_2M || (m->dynamic ? type != EMU_PT_PAMT : type != EMU_PT_NDA)) {
 		ref->level = EMU_LEVEL_2M;
 		goto stop;
 	}
@@ -136,14 +136,14 @@ static u64 check_type(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	u8 type = READ_ONCE(ref->entry->type);
 
 	if (unlikely(ref->level != level)) {
-		if (m->dynamic && ref->level == EMU_LEVEL_2M && type == PT_NDA &&
-		    expected == PT_NDA)
+		if (m->dynamic && ref->level == EMU_LEVEL_2M && type == EMU_PT_NDA &&
+		    expected == EMU_PT_NDA)
 			return EMU_MISSING_PAMT_PAGE_PAIR;
 		return EMU_PAGE_METADATA_INCORRECT;
 	}
 	if (type != expected)
 		return EMU_PAGE_METADATA_INCORRECT;
-	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA && emu_pamt_page_in_use(m, t, pa))
+	if (m->dynamic && level == EMU_LEVEL_4K && type == EMU_PT_NDA && emu_pamt_page_in_use(m, t, pa))
 		return EMU_PAGE_METADATA_INCORRECT;
 	return 0;
 }
@@ -193,7 +193,7 @@ static bool static_range_is_free(const struct emu_module *m, const struct emu_td
 	unsigned long i;
 
 	for (i = 0; i < EMU_ENTRIES; i++)
-		if (READ_ONCE(e[i].type) != PT_NDA)
+		if (READ_ONCE(e[i].type) != EMU_PT_NDA)
 			return false;
 	return true;
 }
@@ -207,7 +207,7 @@ u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, u
 	u64 status;
 
 	if (level == EMU_LEVEL_4K)
-		return emu_pamt_lock_page(c, pa, PT_NDA, true, op, ref);
+		return emu_pamt_lock_page(c, pa, EMU_PT_NDA, true, op, ref);
 	if (!emu_hpa_is_valid(m, pa, level))
 		return EMU_OPERAND_INVALID | op;
 	t = emu_pamt_tdmr(m, pa);
@@ -216,7 +216,7 @@ u64 emu_pamt_lock_free_range(struct emu_call *c, u64 pa, enum emu_level level, u
 	status = emu_pamt_walk(c, t, pa, level, true, op, ref);
 	if (status)
 		return status;
-	status = check_type(m, t, pa, PT_NDA, level, ref);
+	status = check_type(m, t, pa, EMU_PT_NDA, level, ref);
 	if (!status &&
 	    !(m->dynamic ? bitmap_range_is_zero(m, t, pa) : static_range_is_free(m, t, pa)))
 		status = EMU_PAGE_METADATA_INCORRECT;
@@ -246,14 +246,14 @@ struct pamt_entry *emu_pamt_implicit(struct emu_call *c, u64 pa, enum emu_level 
 		e = emu_pamt_2m(m, t, pa);
 	} else if (m->dynamic) {
 		ref->node = emu_pamt_2m(m, t, pa);
-		if (READ_ONCE(ref->node->type) != PT_PAMT)
+		if (READ_ONCE(ref->node->type) != EMU_PT_PAMT)
 			goto corrupted;
 		e = emu_pamt_4k_of_node(m, ref->node, pa);
 	} else {
 		e = emu_pamt_4k_static(m, t, pa);
 	}
 	type = READ_ONCE(e->type);
-	if (type == PT_NDA || type == PT_RSVD || type == PT_PAMT)
+	if (type == EMU_PT_NDA || type == EMU_PT_RSVD || type == EMU_PT_PAMT)
 		goto corrupted;
 	ref->entry = e;
 	return e;
@@ -291,7 +291,7 @@ u64 emu_pamt_free(struct pamt_ref *ref)
 
 	pamt_set_owner(e, 0);
 	/* The order is the real module's, and so is its race with PAMT.REMOVE [1.5.5]. */
-	WRITE_ONCE(e->type, PT_NDA);
+	WRITE_ONCE(e->type, EMU_PT_NDA);
 	if (ref->node && NODE_COUNT(xadd(&ref->node->info, (u64)-1)) == 1)
 		return EMU_HINT_EMPTY;
 	return 0;
@@ -307,7 +307,7 @@ static u64 lock_new_pamt_page(struct emu_call *c, const struct emu_tdmr *t, u64 
 
 	if (status)
 		return status;
-	return READ_ONCE(ref.entry->type) == PT_NDA ? 0 : EMU_PAGE_NOT_FREE | op;
+	return READ_ONCE(ref.entry->type) == EMU_PT_NDA ? 0 : EMU_PAGE_NOT_FREE | op;
 }
 
 /* Both pages become PAMT pages, or none [step 11]. */
@@ -329,7 +329,7 @@ static void make_node(struct pamt_entry *e, const u64 page[2], u64 count)
 {
 	pamt_set_owner(e, page[0]);
 	WRITE_ONCE(e->info, page[1] >> EMU_4K_SHIFT << NODE_PFN_SHIFT | count);
-	smp_store_release(&e->type, PT_PAMT);
+	smp_store_release(&e->type, EMU_PT_PAMT);
 }
 
 /* RCX of both leaves: a 2M region and its level, 1. */
@@ -374,7 +374,7 @@ u64 emu_tdh_phymem_pamt_add(struct emu_call *c)
 	status = emu_pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
-	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != PT_NDA)
+	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != EMU_PT_NDA)
 		return EMU_HPA_RANGE_NOT_FREE | EMU_OP_RCX;
 	for (i = 0; i < 2; i++) {
 		if (page[i] >> EMU_2M_SHIFT == region >> EMU_2M_SHIFT)
@@ -402,7 +402,7 @@ static int node_used_page(const struct emu_module *m, const struct pamt_entry *n
 		struct pamt_entry *e = emu_va(m, node_page(node, page));
 
 		for (i = 0; i < ENTRIES_PER_PAMT_PAGE; i++)
-			if (READ_ONCE(e[i].type) != PT_NDA)
+			if (READ_ONCE(e[i].type) != EMU_PT_NDA)
 				return page;
 	}
 	return -1;
@@ -445,7 +445,7 @@ u64 emu_tdh_phymem_pamt_remove(struct emu_call *c)
 	status = emu_pamt_walk(c, t, region, EMU_LEVEL_2M, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
-	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != PT_PAMT)
+	if (ref.level != EMU_LEVEL_2M || READ_ONCE(ref.entry->type) != EMU_PT_PAMT)
 		return EMU_NO_PAMT_PAGE_PAIR | EMU_OP_RCX;
 	page = node_used_page(m, ref.entry);
 	if (page >= 0)
@@ -458,7 +458,7 @@ u64 emu_tdh_phymem_pamt_remove(struct emu_call *c)
 		return status;
 	pamt_set_owner(ref.entry, 0);
 	WRITE_ONCE(ref.entry->info, 0);
-	WRITE_ONCE(ref.entry->type, PT_NDA);
+	WRITE_ONCE(ref.entry->type, EMU_PT_NDA);
 	c->args->rdx = pair[0];
 	c->args->r8 = pair[1];
 	return 0;
@@ -484,7 +484,7 @@ u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[
 	unsigned long i;
 	u64 owner;
 
-	if (READ_ONCE(e->type) != (node ? PT_PAMT : PT_NDA))
+	if (READ_ONCE(e->type) != (node ? EMU_PT_PAMT : EMU_PT_NDA))
 		return emu_module_fatal(c);
 	if (!call_lock(c, &e->lock, EMU_LOCK_EX))
 		return EMU_OPERAND_BUSY | EMU_OP_RCX;
@@ -497,15 +497,15 @@ u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[
 			return status;
 	} else {
 		for (i = 0; i < EMU_ENTRIES; i++) {
-			if (READ_ONCE(child[i].type) != PT_REG || pamt_owner(&child[i]) != owner)
+			if (READ_ONCE(child[i].type) != EMU_PT_REG || pamt_owner(&child[i]) != owner)
 				return emu_module_fatal(c);
-			WRITE_ONCE(child[i].type, PT_NDA);
+			WRITE_ONCE(child[i].type, EMU_PT_NDA);
 			pamt_set_owner(&child[i], 0);
 		}
 	}
 	pamt_set_owner(e, owner);
 	WRITE_ONCE(e->info, 0);
-	WRITE_ONCE(e->type, PT_REG);
+	WRITE_ONCE(e->type, EMU_PT_REG);
 	return 0;
 }
 
@@ -516,7 +516,7 @@ static void fill_children(struct pamt_entry *child, unsigned long nr, u64 owner)
 	for (i = 0; i < nr; i++) {
 		pamt_set_owner(&child[i], owner);
 		WRITE_ONCE(child[i].info, 0);
-		WRITE_ONCE(child[i].type, PT_REG);
+		WRITE_ONCE(child[i].type, EMU_PT_REG);
 	}
 }
 
@@ -554,7 +554,7 @@ u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0,
 	u64 owner, status;
 	int i;
 
-	if (READ_ONCE(e->type) != PT_REG)
+	if (READ_ONCE(e->type) != EMU_PT_REG)
 		return emu_module_fatal(c);
 	if (!call_lock(c, &e->lock, EMU_LOCK_EX))
 		return EMU_OPERAND_BUSY | EMU_OP_RCX;
@@ -575,6 +575,6 @@ u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0,
 	fill_children(child_array(m, t, pa, level), EMU_ENTRIES, owner);
 	pamt_set_owner(e, 0);
 	WRITE_ONCE(e->info, 0);
-	WRITE_ONCE(e->type, PT_NDA);
+	WRITE_ONCE(e->type, EMU_PT_NDA);
 	return 0;
 }

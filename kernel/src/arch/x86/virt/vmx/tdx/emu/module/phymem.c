@@ -25,7 +25,7 @@ static u64 reclaim_checked(struct emu_call *c, u64 pa, const struct pamt_ref *re
 	struct tdr *tdr;
 	u64 status;
 
-	if (READ_ONCE(ref->entry->type) == PT_TDR) {
+	if (READ_ONCE(ref->entry->type) == EMU_PT_TDR) {
 		tdr = emu_va(c->m, pa);
 		if (tdr->lifecycle != TD_TEARDOWN)
 			return EMU_LIFECYCLE_STATE_INCORRECT;
@@ -58,7 +58,7 @@ u64 emu_tdh_phymem_page_reclaim(struct emu_call *c)
 	if (status)
 		return status;
 	type = READ_ONCE(ref.entry->type);
-	if (type == PT_NDA || type == PT_RSVD)
+	if (type == EMU_PT_NDA || type == EMU_PT_RSVD)
 		return EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX;
 	owner = pamt_owner(ref.entry);
 	c->args->rcx = type;
@@ -91,7 +91,7 @@ u64 emu_tdh_phymem_page_wbinvd(struct emu_call *c)
 	if (status)
 		return status;
 	/* A free page, at whatever level that shows. Its caches are the host's: nothing to do. */
-	if (READ_ONCE(ref.entry->type) != PT_NDA || (m->dynamic && emu_pamt_page_in_use(m, t, pa)))
+	if (READ_ONCE(ref.entry->type) != EMU_PT_NDA || (m->dynamic && emu_pamt_page_in_use(m, t, pa)))
 		return EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX;
 	return 0;
 }
@@ -116,22 +116,22 @@ u64 emu_tdh_phymem_page_rdmd(struct emu_call *c)
 	if (status)
 		return status;
 	type = READ_ONCE(ref.entry->type);
-	if (m->dynamic && level == EMU_LEVEL_4K && type == PT_NDA &&
+	if (m->dynamic && level == EMU_LEVEL_4K && type == EMU_PT_NDA &&
 	    emu_pamt_page_in_use(m, t, pa)) {
-		c->args->rcx = PT_PAMT;
+		c->args->rcx = EMU_PT_PAMT;
 		c->args->r8 = EMU_LEVEL_4K;
 		return 0;
 	}
 	c->args->rcx = type;
 	c->args->r8 = ref.level;
-	if (type == PT_PAMT) {
+	if (type == EMU_PT_PAMT) {
 		c->args->rcx |= EMU_RDMD_NON_LEAF;
 		c->args->r10 = pamt_owner(ref.entry);
 		c->args->r11 = READ_ONCE(ref.entry->info) >> NODE_PFN_SHIFT << EMU_4K_SHIFT;
 		return 0;
 	}
 	c->args->rdx = pamt_owner(ref.entry);
-	if (type == PT_REG || type == PT_EPT)
+	if (type == EMU_PT_REG || type == EMU_PT_EPT)
 		c->args->r9 = READ_ONCE(ref.entry->info);
 	return 0;
 }

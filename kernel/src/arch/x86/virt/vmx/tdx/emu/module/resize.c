@@ -95,7 +95,7 @@ u64 emu_tdh_mem_page_demote(struct emu_call *c)
 	status = emu_sept_check_tracked(c, &s, page_ref.entry);
 	if (status)
 		return status;
-	status = emu_pamt_lock_page(c, table_pa, PT_NDA, true, EMU_OP_R8, &table_ref);
+	status = emu_pamt_lock_page(c, table_pa, EMU_PT_NDA, true, EMU_OP_R8, &table_ref);
 	if (status)
 		return status;
 	status = emu_pamt_demote(c, pa, s.level, c->args->r12, c->args->r13);
@@ -104,7 +104,7 @@ u64 emu_tdh_mem_page_demote(struct emu_call *c)
 
 	state = state == SEPT_PENDING || state == SEPT_PENDING_BLOCKED ? SEPT_PENDING : SEPT_MAPPED;
 	fill_table(emu_va(c->m, table_pa), state, pa, level_size(s.level - 1));
-	emu_pamt_assign(&table_ref, PT_EPT, s.tdr_pa);
+	emu_pamt_assign(&table_ref, EMU_PT_EPT, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
 	emu_sept_set(&s, sept_make(SEPT_NL_MAPPED, table_pa));
 	return 0;

@@ -145,11 +145,11 @@ u64 emu_tdh_mem_sept_add(struct emu_call *c)
 		return status;
 	if (sept_state(s.value) != SEPT_FREE)
 		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
-	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
+	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_R8, &ref);
 	if (status)
 		return status;
 	memset(emu_va(c->m, page), 0, EMU_ENTRIES * sizeof(u64));
-	emu_pamt_assign(&ref, PT_EPT, s.tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_EPT, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
 	emu_sept_set(&s, sept_make(SEPT_NL_MAPPED, page));
 	return 0;
@@ -189,12 +189,12 @@ u64 emu_tdh_mem_page_add(struct emu_call *c)
 		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);
 	if (!emu_hpa_is_valid(m, source, EMU_LEVEL_4K))
 		return EMU_OPERAND_INVALID | EMU_OP_R9;
-	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_R8, &ref);
+	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_R8, &ref);
 	if (status)
 		return status;
 	if (m->contents)
 		memcpy(emu_va(m, page), emu_va(m, source), EMU_4K_SIZE);
-	emu_pamt_assign(&ref, PT_REG, s.tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_REG, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
 	emu_sept_set(&s, sept_make(SEPT_MAPPED, page));
 	return 0;
@@ -234,7 +234,7 @@ u64 emu_tdh_mem_page_aug(struct emu_call *c)
 	status = emu_pamt_lock_free_range(c, page, s.level, EMU_OP_R8, &ref);
 	if (status)
 		return status;
-	emu_pamt_assign(&ref, PT_REG, s.tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_REG, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, level_size(s.level) >> EMU_4K_SHIFT);
 	emu_sept_set(&s, sept_make(SEPT_PENDING, page));
 	return 0;

@@ -25,7 +25,7 @@
 #include "module.h"
 
 /*
- * One PAMT entry [1.5.1]. In a node (PT_PAMT) the owner field holds the frame
+ * One PAMT entry [1.5.1]. In a node (EMU_PT_PAMT) the owner field holds the frame
  * number of the first PAMT page, and info the page count (bits 9:0) and the
  * second page's frame number (from bit 28); else info is BEPOCH.
  */

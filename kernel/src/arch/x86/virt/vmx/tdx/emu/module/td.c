@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct pamt_entry) == 16, "PAMT entry size of the ABI");
 u64 emu_td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr)
 {
 	struct pamt_ref ref;
-	u64 status = emu_pamt_lock_page(c, tdr_pa, PT_TDR, ex, op, &ref);
+	u64 status = emu_pamt_lock_page(c, tdr_pa, EMU_PT_TDR, ex, op, &ref);
 
 	if (!status)
 		*tdr = emu_va(c->m, tdr_pa);
@@ -110,7 +110,7 @@ u64 emu_tdh_mng_create(struct emu_call *c)
 
 	if (index >= m->nr_hkids)
 		return EMU_OPERAND_INVALID | EMU_OP_RDX;
-	status = emu_pamt_lock_page(c, c->args->rcx, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, c->args->rcx, EMU_PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	status = lock_kot(c, EMU_LOCK_PLAIN_EX);
@@ -124,7 +124,7 @@ u64 emu_tdh_mng_create(struct emu_call *c)
 	memset(tdr, 0, sizeof(*tdr));
 	tdr->lifecycle = TD_HKID_ASSIGNED;
 	tdr->hkid = hkid;
-	emu_pamt_assign(&ref, PT_TDR, 0);
+	emu_pamt_assign(&ref, EMU_PT_TDR, 0);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ u64 emu_tdh_mng_addcx(struct emu_call *c)
 		return EMU_TD_KEYS_NOT_CONFIGURED;
 	if (tdr->num_tdcx >= MAX_TDCS_PAGES)
 		return EMU_TDCX_NUM_INCORRECT;
-	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	if (tdr->num_tdcx >= MIN_TDCS_PAGES) {
@@ -186,7 +186,7 @@ u64 emu_tdh_mng_addcx(struct emu_call *c)
 	WRITE_ONCE(tdr->tdcs[tdr->num_tdcx], page);
 	WRITE_ONCE(tdr->num_tdcx, tdr->num_tdcx + 1);
 	xadd(&tdr->chldcnt, 1);
-	emu_pamt_assign(&ref, PT_TDCX, tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_TDCX, tdr_pa);
 	return 0;
 }
 

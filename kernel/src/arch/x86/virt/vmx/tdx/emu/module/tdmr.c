@@ -179,7 +179,7 @@ static void mark_reserved(struct emu_module *m, const struct emu_tdmr *t, u64 of
 		return;
 	}
 	e = (struct pamt_entry *)emu_va(m, t->pamt_4k_base) + page;
-	WRITE_ONCE(e->type, PT_RSVD);
+	WRITE_ONCE(e->type, EMU_PT_RSVD);
 }
 
 /* Mark what is reserved in [@start, @end), bytes from the TDMR's base. */

@@ -13,7 +13,7 @@ static u64 vcpu_lock(struct emu_call *c, u64 pa, unsigned int op, bool tdr_ex, s
 		     struct tdr **tdr, u64 *tdr_pa)
 {
 	struct pamt_ref ref;
-	u64 status = emu_pamt_lock_page(c, pa, PT_TDVPR, true, op, &ref);
+	u64 status = emu_pamt_lock_page(c, pa, EMU_PT_TDVPR, true, op, &ref);
 
 	if (status)
 		return status;
@@ -36,7 +36,7 @@ u64 emu_tdh_vp_create(struct emu_call *c)
 	status = emu_td_check(c, tdr, OPS_VP_CREATE, true, &tdcs);
 	if (status)
 		return status;
-	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	vp = emu_va(c->m, page);
@@ -46,7 +46,7 @@ u64 emu_tdh_vp_create(struct emu_call *c)
 	vp->num_pages = 1;
 	vp->pages[0] = page;
 	xadd(&tdr->chldcnt, 1);
-	emu_pamt_assign(&ref, PT_TDVPR, tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_TDVPR, tdr_pa);
 	return 0;
 }
 
@@ -68,12 +68,12 @@ u64 emu_tdh_vp_addcx(struct emu_call *c)
 		return EMU_VCPU_STATE_INCORRECT | vp->state;
 	if (vp->num_pages >= MAX_TDVPS_PAGES)
 		return EMU_TDCX_NUM_INCORRECT;
-	status = emu_pamt_lock_page(c, page, PT_NDA, true, EMU_OP_RCX, &ref);
+	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_RCX, &ref);
 	if (status)
 		return status;
 	vp->pages[vp->num_pages++] = page;
 	xadd(&tdr->chldcnt, 1);
-	emu_pamt_assign(&ref, PT_TDCX, tdr_pa);
+	emu_pamt_assign(&ref, EMU_PT_TDCX, tdr_pa);
 	return 0;
 }
 
