@@ -34,7 +34,9 @@ LIBS := -ljansson -lhwloc $(PFM) -lpthread -lm
 # ------------------------------------------------------------------ sources
 
 # Compiled once for each flavour of the shim.
-SRC_FLAVOUR := $(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/module/*.c) bench/shim/shim.c \
+# (KUnit tests are the kernel's alone.)
+SRC_FLAVOUR := $(filter-out %_kunit.c,$(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/module/*.c)) \
+	bench/shim/shim.c \
 	bench/exec/phys.c bench/exec/world.c bench/exec/shares.c bench/exec/host.c \
 	bench/exec/host_td.c
 # Fibers only: what runs on them.
