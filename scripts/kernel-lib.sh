@@ -5,8 +5,8 @@
 # script that has set $prog (its name, for messages) and $root (this project).
 #
 # The cache, ${XDG_CACHE_HOME:-$HOME/.cache}/dpamt-bench/linux-VERSION, holds
-# tree/ (Linux as it came, never written to), from (where it came from) and
-# lock. A tree enters it whole or not at all: it is unpacked beside its place
+# tree/ (Linux as it came, never written to) and from (one line: where it came
+# from). One run at a time holds the lock, dpamt-bench/lock. A tree enters it whole or not at all: it is unpacked beside its place
 # and then renamed. Nothing here touches apt's own configuration or lists.
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -77,17 +77,6 @@ known_versions()
 is_known()
 {
 	known_versions | grep -qxF -- "$1"
-}
-
-# One run at a time in one cache, for as long as the calling script lives.
-lock_cache()
-{
-	mkdir -p "$cache/linux-$1" 2>/dev/null || give_up "cannot write to $cache"
-	exec 9>"$cache/linux-$1/lock"
-	flock -n 9 || {
-		say "waiting for another run"
-		flock 9
-	}
 }
 
 # At least $2 MB free in the existing folder $1, which $3 needs.
@@ -305,24 +294,34 @@ unpack_tarball()
 	want_untouched "$2" "$1"
 }
 
-pristine_from()
+# Whether the cache's folder $1 has a whole tree, and its origin is $2 if given.
+has_tree()
 {
-	if [ -n "$given" ]; then
-		origin=$(identity "$given")
-		if [ "$origin" = "$(cat "$cache"/linux-*/from 2>/dev/null | grep -xF -- "$origin")" ]; then
-			version=$(dirname "$(grep -lxF -- "$origin" "$cache"/linux-*/from)")
-			version=${version##*/linux-}
-			is_known "$version" && [ -d "$cache/linux-$version/tree" ] && return
-		fi
-	else
-		[ ! -d "$cache/linux-$version/tree" ] || {
-			origin=$(cat "$cache/linux-$version/from")
-			return 0
-		}
-	fi
+	[ -d "$1/tree" ] && [ -e "$1/from" ] && { [ -z "$2" ] || [ "$2" = "$(cat "$1/from")" ]; }
+}
+
+# $version and $origin of a tree that the cache has and that will do.
+find_cached()
+{
+	origin=
+	[ -z "$given" ] || origin=$(identity "$given")
+	candidates=$version
+	[ -z "$given" ] || candidates=$(known_versions)
+	for known in $candidates; do
+		has_tree "$cache/linux-$known" "$origin" || continue
+		version=$known
+		origin=$(cat "$cache/linux-$known/from")
+		return 0
+	done
+	return 1
+}
+
+fill_cache()
+{
 	need_space "$cache" 2600 "the Linux source"
-	rm -rf "$work/tree"
-	mkdir "$work/tree" || give_up "cannot write to $work"
+	mkdir -p "$work/tree" || give_up "cannot write to $work"
+	log=$work/log
+	: >"$log"
 	if [ -n "$given" ] && [ -d "$given" ]; then
 		copy_tree "$given" "$work/tree"
 	else
@@ -333,7 +332,7 @@ pristine_from()
 	mkdir -p "$cache/linux-$version"
 	rm -rf "$cache/linux-$version/from" "$cache/linux-$version/tree"
 	mv "$work/tree" "$cache/linux-$version/tree" &&
-		echo "$origin" >"$cache/linux-$version/from"
+		echo "$origin" >"$cache/linux-$version/from" || give_up "cannot write to $cache"
 }
 
 # An untouched Linux in the cache: $pristine, $version, $origin. $1 is the
@@ -353,11 +352,13 @@ get_pristine()
 		flock 9
 	}
 	work=$cache/new
+	trap 'rm -rf "$work"' EXIT
+	trap 'exit 3' HUP INT TERM
 	rm -rf "$work"
-	mkdir "$work" || give_up "cannot write to $cache"
-	log=$work/log
-	: >"$log"
-	pristine_from
+	find_cached || fill_cache
 	rm -rf "$work"
+	trap - EXIT HUP INT TERM
+	# Read by the scripts that source this file.
+	# shellcheck disable=SC2034
 	pristine=$cache/linux-$version/tree
 }

@@ -21,6 +21,7 @@ static flatten void one(struct pamt *p, struct pamt_cache *cache, unsigned long 
 	for (i = 0; i < n; i++) {
 		get(p, 0, cache);
 		put(p, 0);
+		barrier();
 	}
 }
 
@@ -31,6 +32,7 @@ static flatten void many(struct pamt *p, struct pamt_cache *cache, unsigned long
 	for (i = 0; i < n; i++) {
 		get(p, i % COST_WORDS, cache);
 		put(p, i % COST_WORDS);
+		barrier();
 	}
 }
 
@@ -38,16 +40,20 @@ static flatten void gets(struct pamt *p, struct pamt_cache *cache, unsigned long
 {
 	unsigned long i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		get(p, i % COST_WORDS, cache);
+		barrier();
+	}
 }
 
 static flatten void puts_(struct pamt *p, struct pamt_cache *cache, unsigned long n)
 {
 	unsigned long i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		put(p, i % COST_WORDS);
+		barrier();
+	}
 }
 
 extern const struct cost_loops COST_NAME(COST_SYMBOL);

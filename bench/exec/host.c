@@ -192,6 +192,7 @@ int host_touch(struct host_vcpu *v, u64 gpa, u64 intended)
 		if (err)
 			return err;
 	}
+	world_settle(w, &v->cache);
 	err = fault(v, gpa);
 	if (err == -EAGAIN) {
 		world_this_cpu(w)->retries++;
@@ -250,7 +251,7 @@ void host_drop_4k(struct host_td *td, u64 gpa, u64 hpa)
 /* What the strategy's demote calls: the SEAMCALL with its pages in hand. */
 struct demote {
 	struct host_td *td;
-	u64 gpa, sept;
+	u64 gpa, sept, status;
 	struct pamt_pair pair;
 };
 
@@ -262,11 +263,10 @@ static u64 call_demote(struct pamt *p, unsigned long region, void *ctx)
 		.rcx = d->gpa | EMU_LEVEL_2M, .rdx = d->td->tdr, .r8 = d->sept,
 		.r12 = d->pair.hpa[0], .r13 = d->pair.hpa[1],
 	};
-	u64 status = world_seamcall(w, EMU_TDH_MEM_PAGE_DEMOTE, &args);
-
-	if (!status && w->module.dynamic)
+	d->status = world_seamcall(w, EMU_TDH_MEM_PAGE_DEMOTE, &args);
+	if (!d->status && w->module.dynamic)
 		world_pair_event(w, 1);
-	return status;
+	return d->status;
 }
 
 /* Split the 2M leaf over @gpa into 4K leaves. Caches are full, mmu_lock held for writing. */
@@ -294,7 +294,7 @@ static int demote(struct host_vcpu *v, u64 gpa)
 		err = w->pamt.ops->demote(&w->pamt, pamt_region(&w->pamt, td->page_2m[i]),
 					  call_demote, &d);
 	if (err) {
-		world_error(w, "TDH.MEM.PAGE.DEMOTE", 0);
+		world_error(w, "TDH.MEM.PAGE.DEMOTE", d.status);
 		goto out_pair;
 	}
 	for (n = 0; n < EMU_ENTRIES; n++)
@@ -345,6 +345,7 @@ int host_convert(struct host_vcpu *v, u64 gpa, bool to_private)
 	if (to_private)
 		return 0;
 	err = world_topup(w, &v->cache, HOST_CACHE_WANT);
+	world_settle(w, &v->cache);
 	if (!err)
 		err = zap_4k(v, gpa);
 	if (!err)

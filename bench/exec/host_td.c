@@ -242,6 +242,7 @@ static int add_image_page(struct host_td *td, u64 gpa)
 
 	if (err)
 		return err;
+	world_settle(td->w, &v->cache);
 	read_lock(&td->mmu_lock);
 	err = host_link(v, 1, gpa);
 	if (!err)

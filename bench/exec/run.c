@@ -35,11 +35,11 @@ static pid_t child;
 
 static void on_signal(int sig)
 {
-	(void)sig;
 	model_interrupted = 1;
-	/* The second one means it. */
-	if (++signals > 1 && child > 0)
-		kill(child, SIGKILL);
+	/* The child finishes its cell's record at the first one; the second one means it. */
+	signals++;
+	if (child > 0)
+		kill(child, signals > 1 ? SIGKILL : sig);
 }
 
 static void catch_signals(void)
@@ -308,8 +308,8 @@ static int finish(struct tally *t, unsigned int blocks_done)
 		return EXIT_ENVIRONMENT;
 	}
 	if (signals)
-		fprintf(stderr, "dpamt: interrupted; measured cells are kept. Go on with: %s --resume %s\n",
-			"dpamt run", p->run_id);
+		fprintf(stderr, "dpamt: interrupted; measured cells are kept. Go on with: %s\n",
+			json_string_value(json_object_get(p->meta, "resume_command")));
 	if (t->violations)
 		return EXIT_REGRESSED;
 	if (signals)

@@ -6,6 +6,8 @@
  */
 #include "exec/world.h"
 
+#include <math.h>
+
 #define PAIR_BYTES (2 * PAGE_SIZE)
 #define REGION_PAGES (1u << TDX_LEVEL_BITS)
 
@@ -105,7 +107,10 @@ double world_lone_pct(struct world *w)
 	unsigned long r, with_pair = 0, lone = 0;
 	struct emu_page_info info;
 
-	for (r = 0; r < w->pamt.nr_regions && w->pamt.ops->dynamic; r++) {
+	/* Without a pair per region in use there is nothing to go by. */
+	if (!w->pamt.ops->users)
+		return NAN;
+	for (r = 0; r < w->pamt.nr_regions; r++) {
 		u64 hpa = pamt_region_hpa(&w->pamt, r);
 		unsigned int i, used = 0, guest = 0;
 

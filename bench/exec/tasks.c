@@ -168,7 +168,6 @@ bool task_step_vcpu(struct run_worker *w, struct run_vcpu *v)
 	step = td_step(&v->cpu, &env);
 	if (step == TD_STEP_BLOCKED)
 		return false;
-	v->intended = step == TD_STEP_DONE && !v->pace_ns ? 0 : v->intended;
 	if (step == TD_STEP_ERROR)
 		run_fail(w, v->cpu.error, "a guest access");
 	if (step != TD_STEP_DONE)

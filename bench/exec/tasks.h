@@ -90,7 +90,7 @@ struct run {
 
 	/* The snapshot: one worker stops the world between steps. */
 	atomic_t pause, parked, snapshot_taken;
-	u64 paused_ns;
+	u64 paused_at, paused_ns;
 	struct cell *cell;
 };
 

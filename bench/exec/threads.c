@@ -137,8 +137,11 @@ static void hook_fault(struct world *world, unsigned int group, u64 start)
 {
 	struct cell_mean *mean = &self->mean[group];
 	struct run *r = world->hooks.ctx;
-	u64 ns = clock_ns() - start;
+	u64 now = clock_ns(), ns = now - start, at = READ_ONCE(r->paused_at);
 
+	/* A fault that was under way when the world stood still. */
+	if (unlikely(at && start < at && now > at + r->paused_ns))
+		ns -= r->paused_ns;
 	hist_add(&self->fault, ns);
 	hist_add(&self->group_fault[group], ns);
 	if (unlikely(ns > world->stall_ns) && r->wl->arrivals.pick == WL_CLOSED) {
@@ -214,6 +217,7 @@ void run_snapshot(struct run_worker *w)
 	    atomic_cmpxchg(&r->snapshot_taken, 0, 1))
 		return;
 	start = clock_ns();
+	WRITE_ONCE(r->paused_at, start);
 	atomic_set(&r->pause, 1);
 	while (atomic_read_acquire(&r->parked) != (int)r->c->workers - 1)
 		cpu_relax();

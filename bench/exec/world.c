@@ -117,14 +117,25 @@ u64 world_guest_page(struct world *w, unsigned int td, u64 gfn, u64 *chunk)
 int world_topup(struct world *w, struct pamt_cache *cache, unsigned int want)
 {
 	while (cache->nr < want) {
+		u64 refills = w->phys.cpu[shim_cpu].refills;
 		u64 hpa = phys_alloc_kernel(&w->phys);
 
 		if (!hpa)
 			return -ENOMEM;
 		touch_backing(w, hpa);
 		cache->page[cache->nr++] = hpa;
+		cache->owed++;
+		cache->owed_refills += w->phys.cpu[shim_cpu].refills - refills;
 	}
 	return 0;
+}
+
+void world_settle(struct world *w, struct pamt_cache *cache)
+{
+	for (; cache->owed; cache->owed--)
+		world_spend(w, COST_page_alloc);
+	for (; cache->owed_refills; cache->owed_refills--)
+		world_spend(w, COST_cache_refill);
 }
 
 void world_cache_drain(struct world *w, struct pamt_cache *cache)
@@ -209,6 +220,7 @@ u64 world_control_alloc(struct world *w, struct pamt_cache *cache)
 
 	if (world_topup(w, cache, 3))
 		return 0;
+	world_settle(w, cache);
 	hpa = cache->page[--cache->nr];
 	if (!world_get(w, hpa, cache))
 		return hpa;

@@ -63,6 +63,7 @@ struct world_cpu {
 /* A vCPU's page caches: PAMT pages for get, and zeroed pages for S-EPT. */
 struct pamt_cache {
 	unsigned int nr;
+	unsigned int owed, owed_refills;	/* allocations whose time has not been spent yet */
 	u64 page[WORLD_CACHE_PAGES];
 };
 
@@ -136,8 +137,13 @@ int world_error(struct world *w, const char *leaf, u64 status);
 int world_get(struct world *w, u64 hpa, struct pamt_cache *cache);
 void world_put(struct world *w, u64 hpa);
 
-/* Fill @cache to @want pages; done before any lock is taken. 0 or -ENOMEM. */
+/*
+ * Fill @cache to @want pages; done before any lock is taken. 0 or -ENOMEM. Its
+ * own work, faulting the pages' backing in, is no part of the model: the time of
+ * the allocations is owed until world_settle() spends it.
+ */
 int world_topup(struct world *w, struct pamt_cache *cache, unsigned int want);
+void world_settle(struct world *w, struct pamt_cache *cache);
 void world_cache_drain(struct world *w, struct pamt_cache *cache);
 
 /* A guest page, as phys_alloc_guest(), with the time that the allocation takes. */

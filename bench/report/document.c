@@ -39,8 +39,14 @@ static void add_item(struct names *items, const char *name, char *value)
 /* The sentences that belong under every table. */
 static void put_marks(struct doc *doc, const struct result_run *run)
 {
-	struct names marks = run_marks(run);
+	const char *mark = json_string_value(json_object_get(run->meta, "mark"));
+	struct names marks = { 0 };
 
+	/* One line where the run has one, and all of it in the section of claims. */
+	if (mark)
+		doc->ops->note(doc, mark);
+	else
+		marks = run_marks(run);
 	for (size_t i = 0; i < marks.nr; i++)
 		doc->ops->note(doc, marks.name[i]);
 	names_free(&marks);
@@ -407,6 +413,8 @@ static int write_document(FILE *out, const struct result_run *run, const struct 
 	if (full)
 		put_memory(&doc, run);
 	put_controls(&doc, run);
+	if (!full)
+		put_claims(&doc, run);
 	if (full) {
 		put_all_metrics(&doc, run);
 		put_environment(&doc, run);

@@ -25,8 +25,10 @@
 	METRIC(fault_count, "faults", COUNT, INFO, MORE)                                       \
 	METRIC(pages_per_sec, "pages/s", PER_SEC, HIGHER, SHOW)                                \
 	/* time inside get and put; fast by batch (cost loop), slow per call */                \
-	METRIC(get_fast_ns, "get fast", NS, LOWER, SHOW)                                       \
-	METRIC(put_fast_ns, "put fast", NS, LOWER, SHOW)                                       \
+	METRIC(cost_one_ns, "get+put fast, one word", NS, LOWER, SHOW)                         \
+	METRIC(cost_many_ns, "get+put fast, 1024 words", NS, LOWER, SHOW)                      \
+	METRIC(get_fast_ns, "get alone, throughput", NS, LOWER, MORE)                          \
+	METRIC(put_fast_ns, "put alone, throughput", NS, LOWER, MORE)                          \
 	METRIC(get_slow_ns, "get slow", NS, LOWER, SHOW)                                       \
 	METRIC(put_slow_ns, "put slow", NS, LOWER, SHOW)                                       \
 	METRIC(get_slow_p99_ns, "get slow p99", NS, LOWER, MORE)                               \
@@ -98,11 +100,9 @@
 	METRIC(floor_add_pair_many_ns, "locked add pair, 1024 words", NS, INFO, MORE)          \
 	METRIC(floor_cas_pair_one_ns, "cmpxchg pair, one word", NS, INFO, MORE)                \
 	METRIC(floor_cas_pair_many_ns, "cmpxchg pair, 1024 words", NS, INFO, MORE)             \
-	METRIC(floor_lock_pair_one_ns, "two spinlock sections with a page pair, one lock", NS, INFO, MORE)      \
-	METRIC(floor_lock_pair_many_ns, "two spinlock sections with a page pair, 256 locks", NS, INFO, MORE) \
-	/* the cost loop of each strategy against its own primitive and the locked add pair */  \
-	METRIC(cost_one_ns, "get+put, one word", NS, LOWER, MORE)                              \
-	METRIC(cost_many_ns, "get+put, 1024 words", NS, LOWER, MORE)                           \
+	METRIC(floor_lock_pair_one_ns, "two spinlock sections with a page pair, one lock", NS, INFO, MORE)\
+	METRIC(floor_lock_pair_many_ns, "two spinlock sections with a page pair, 256 locks", NS, INFO, MORE)\
+	/* the cost loop of each strategy against its own primitive and the locked add pair */ \
 	METRIC(cost_ratio_one, "over its primitive, one word", RATIO, LOWER, MORE)             \
 	METRIC(cost_ratio_many, "over its primitive, 1024 words", RATIO, LOWER, MORE)          \
 	METRIC(cost_add_ratio_one, "over locked add pair, one word", RATIO, LOWER, MORE)       \

@@ -28,6 +28,7 @@ void *shim_alloc_percpu(size_t size);
 #define this_cpu_add(pcp, v) ((void)(*SHIM_THIS_CPU(&(pcp)) += (v)))
 #define for_each_possible_cpu(cpu) for ((cpu) = 0; (cpu) < shim_nr_cpus; (cpu)++)
 #define smp_processor_id() shim_cpu
+#define num_possible_cpus() shim_nr_cpus
 
 /* Nothing interrupts a worker or a fiber but the executor itself. */
 #define preempt_disable() barrier()

@@ -452,13 +452,6 @@ static struct {
 
 #define ORDERED_ROUNDS 3000
 
-/* However few CPUs there are, others come in the middle of things. */
-static void let_others(void)
-{
-	if (chance(64))
-		sched_yield();
-}
-
 /* Written by whoever holds the fallback exclusively, read by those who hold it shared. */
 static u64 guarded_tail;
 static __thread bool guarded_retry;
@@ -484,7 +477,6 @@ static u64 ordered_inject(const struct emu_call *c)
 	}
 	if (guarded_tail == ~0ull)
 		broke("nobody has written this");
-	let_others();
 	return chance(32) ? EMU_OPERAND_BUSY | EMU_OP_RCX : 0;
 }
 
@@ -500,7 +492,9 @@ static void ordered_body(unsigned int cpu)
 		}
 		if (!(guarded[i].word & 1))
 			broke("a region is in use while its pair comes or goes");
-		let_others();
+		/* Others come while this one holds a reference, however few CPUs there are. */
+		if (chance(64))
+			sched_yield();
 		put(guarded[i].region);
 	}
 }

@@ -31,7 +31,7 @@
 
 #include "transition.h"
 
-/* 2^28 registrations either way fit in a zone; bit 31 is set in all three. */
+/* 2^27 registrations either way fit in a zone; bit 31 is set in all three. */
 #define CLAIM_ABSENT ((int)0x88000000)
 #define CLAIM_INSTALLING ((int)0xa8000000)
 #define CLAIM_REMOVING ((int)0xc8000000)
@@ -54,16 +54,28 @@ static inline bool claim_underflow(int v)
 	return v < CLAIM_IDLE && (CLAIM_ZONE(v) == CLAIM_ZONE(CLAIM_IDLE) || claim_registered(v) < 0);
 }
 
+/* A put without its get must not take away what the next get registers. */
+static inline void claim_mend_underflow(atomic_t *word, int v)
+{
+	if (!WARN_ON_ONCE(claim_underflow(v)))
+		return;
+	while (claim_underflow(v))
+		if (atomic_try_cmpxchg_relaxed(word, &v, v + 1))
+			break;
+}
+
 /* Drop @n registrations of a get that gives up; true if they became users meanwhile. */
 static inline bool claim_withdraw(atomic_t *word, int n)
 {
-	int v = atomic_read_acquire(word);
+	for (;;) {
+		/* A user needs to see what the publisher did. */
+		int v = atomic_read_acquire(word);
 
-	do {
 		if (v >= 0)
 			return true;
-	} while (!atomic_try_cmpxchg_relaxed(word, &v, v - n));
-	return false;
+		if (atomic_try_cmpxchg_relaxed(word, &v, v - n))
+			return false;
+	}
 }
 
 /*
@@ -144,7 +156,7 @@ static noinline void claim_put_slow(struct pamt *p, unsigned long region)
 	if (!atomic_try_cmpxchg_acquire(word, &v, CLAIM_REMOVING)) {
 		/* A get came back, or another put has taken it from here. */
 		local_irq_restore(sec.flags);
-		WARN_ON_ONCE(claim_underflow(v));
+		claim_mend_underflow(word, v);
 		pamt_slow_end_put(p, &slow);
 		return;
 	}

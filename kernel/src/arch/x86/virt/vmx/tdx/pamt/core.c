@@ -17,6 +17,7 @@
  * the fallback shared, so the second BUSY would be a bug: it warns.
  */
 #include <linux/bug.h>
+#include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -83,6 +84,8 @@ int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned lon
 		p->locks[i].region = PAMT_NO_REGION;
 	}
 	p->strategy_bytes = nr_locks * sizeof(*p->locks);
+	if (ops->users && !ops->use_rwlock)
+		p->strategy_bytes += num_possible_cpus() * sizeof(struct pamt_reader);
 	return 0;
 }
 

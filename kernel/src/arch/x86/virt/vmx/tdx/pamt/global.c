@@ -107,10 +107,9 @@ static __always_inline void global_put(struct pamt *p, unsigned long region)
 	local_irq_save(flags);
 	waited = pamt_lock(p, lock, region);
 	n = atomic_read(&p->count[region]);
-	WARN_ON_ONCE(n <= 0);
 	if (likely(n > 1)) {
 		atomic_set(&p->count[region], n - 1);
-	} else {
+	} else if (!WARN_ON_ONCE(n <= 0)) {
 		start = local_clock();
 		removed = global_remove(p, region, &pair);
 	}
