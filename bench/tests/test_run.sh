@@ -84,6 +84,21 @@ same $? 0 "the resumed run ends well: $(cat "$dir/err")"
 same "$(samples "$run" ok)" 12 "it has all cells"
 check "and says so" grep -q '"status": "complete"' "$run/run.json"
 
+# A signal to the program alone must end the cell in the block's process too.
+"$dpamt" run --workload boot-10x16g --strategy static,global-fast,lockless --scale 1/64 --runs 1 \
+	--out "$dir/g" >/dev/null 2>"$dir/err" &
+pid=$!
+for _ in $(seq 200); do
+	grep -q '"kind":"cost"' "$dir"/g/*/samples.jsonl 2>/dev/null && break
+	sleep 0.05
+done
+sleep 0.5
+kill -INT $pid
+wait $pid
+same $? 5 "interrupted in its first cell"
+run=$(echo "$dir"/g/*)
+same "$(samples "$run" interrupted) $(samples "$run" ok)" "1 0" "the cell says so, and no other ran"
+
 # --- a block that is killed -------------------------------------------------
 
 "$dpamt" run --workload fault-storm --strategy global-fast,lockless --scale 1/4 --runs 3 \

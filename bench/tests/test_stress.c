@@ -174,6 +174,7 @@ static void bulk(void)
 #define REGIONS 6
 #define BACKING 3
 #define HELD_MAX 3
+#define STRESS_ROUNDS 2000	/* at least, however busy the machine is */
 
 static struct {
 	unsigned long region[REGIONS];
@@ -300,9 +301,9 @@ static void stress_put(unsigned int cpu, unsigned int i, unsigned int *held)
 
 static void stress_body(unsigned int cpu)
 {
-	unsigned int held[REGIONS] = { 0 }, i;
+	unsigned int held[REGIONS] = { 0 }, i, n;
 
-	while (clock_ns() < stress.end) {
+	for (n = 0; n < STRESS_ROUNDS || clock_ns() < stress.end; n++) {
 		i = draw(&stress.cpu[cpu].rng) % REGIONS;
 		if (held[i] && chance(held[i] < HELD_MAX ? 160 : 256))
 			stress_put(cpu, i, &held[i]);
