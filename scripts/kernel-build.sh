@@ -126,6 +126,22 @@ adapt_to_host()
 		--set-str SYSTEM_REVOCATION_KEYS "" --set-str MODULE_SIG_KEY certs/signing_key.pem
 }
 
+# Changes when the configuration might: it takes 8 s to make.
+config_stamp()
+{
+	{
+		echo "$compiler"
+		${CC:-gcc} --version
+		cat "$top/src.from" "$0"
+		grep Kconfig "$top/src.files"
+		# shellcheck disable=SC2086
+		cat $fragments "$build/.config"
+		if [ "$goal" = host ]; then
+			uname -r
+		fi
+	} 2>/dev/null | sha256sum
+}
+
 # The merged configuration as $build/config.new, and as .config if that differs.
 configure()
 {
@@ -211,8 +227,11 @@ build_host()
 			sort -n | sed -n '$s/^[^ ]* //p')"
 }
 
-say "configuring $variant"
-configure
+if [ "$(config_stamp)" != "$(cat "$build/config.stamp" 2>/dev/null)" ]; then
+	say "configuring $variant"
+	configure
+	config_stamp >"$build/config.stamp"
+fi
 verify
 if [ -n "$config_only" ]; then
 	echo "Linux $version, $variant: $(wc -l <"$build/wanted") fragment lines took: $build/.config"

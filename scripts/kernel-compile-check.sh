@@ -6,45 +6,27 @@
 # usage: scripts/kernel-compile-check.sh [--tar=FILE]
 #
 # Every .c file of kernel/src/arch/x86/virt/vmx/tdx/{pamt,emu/module} is built
-# as an object of the kernel, unchanged, with W=1. The source is Debian's
-# linux-source-7.3, from the Debian mirror that this machine's apt uses, or the
-# tarball FILE. stdout: what was said of these files, checkpatch's totals, a
-# verdict in one line; progress is on stderr. CC picks the compiler.
+# as an object of the kernel, unchanged, with W=1. The source is the untouched
+# Linux of the cache, from where kernel/base says, or the tarball FILE: see
+# scripts/kernel-lib.sh. stdout: what was said of these files, checkpatch's
+# totals, a verdict in one line; progress is on stderr. CC picks the compiler.
 #
-# The first run fetches 170 MB, takes 1 to 2 minutes, and leaves 0.4 GB in
+# The first run fetches 170 MB, takes 1 to 2 minutes, and leaves 1.9 GB in
 # ${XDG_CACHE_HOME:-$HOME/.cache}/dpamt-bench; later runs only compile (10 s).
-# apt's own configuration and lists are left alone; packages that the build
-# lacks are installed where that needs no password.
+# Packages that the build lacks are installed where that needs no password.
 #
 # Exit 0 all compile; 1 an error or a warning in one of the files; 2 usage; 3
 # something is missing here, and one line says what.
 
 set -u
 
-base=7.3
-suite=trixie-backports
-package=linux-source-$base
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+prog=kernel-compile-check
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+# shellcheck source=scripts/kernel-lib.sh
+. "$root/scripts/kernel-lib.sh"
+
 tdx=arch/x86/virt/vmx/tdx
 dirs="pamt emu/module"
-
-say()
-{
-	echo "kernel-compile-check: $*" >&2
-}
-
-give_up()
-{
-	say "$*"
-	exit 3
-}
-
-# The line of the log that says why.
-why()
-{
-	grep -v '^make' "$log" | grep -iE -m 1 'error|too old|not found|unable|^[EW]: |\*\*\* .' ||
-		tail -n 1 "$log"
-}
 
 tarball=
 for arg; do
@@ -60,153 +42,28 @@ for arg; do
 		;;
 	esac
 done
-if [ -n "$tarball" ]; then
-	tarball=$(realpath -e -- "$tarball" 2>/dev/null) || give_up "no such tarball"
-fi
-
-# What a calling make or shell exports would steer the kernel's make too.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES CFLAGS LDFLAGS ARCH CROSS_COMPILE LLVM \
-	KBUILD_OUTPUT KCFLAGS KCPPFLAGS KCONFIG_CONFIG KCONFIG_ALLCONFIG V W C O
-export LC_ALL=C
-
-root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
 files=$root/kernel/src/$tdx
 [ -d "$files" ] || give_up "no $files"
 
-# ------------------------------------------------------------- environment
-
-[ "$(uname -m)" = x86_64 ] || give_up "needs an x86-64 machine, this is $(uname -m)"
-
-[ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || give_up "neither XDG_CACHE_HOME nor HOME is set"
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/dpamt-bench/linux-$base
-case $cache in
-*[\ :]*) give_up "the kernel does not build in a path with blanks or colons: $cache" ;;
-esac
-mkdir -p "$cache" 2>/dev/null || give_up "cannot write to $cache"
-source=$cache/src
-build=$cache/build
-log=$cache/log
-
-# Package for what is missing of the tools that the kernel's build wants.
-missing_packages()
-{
-	for pair in gcc:gcc make:make flex:flex bison:bison bc:bc xz:xz-utils \
-		perl:perl python3:python3 flock:util-linux; do
-		command -v "${pair%:*}" >/dev/null 2>&1 || echo "${pair##*:}"
-	done
-	for pair in libelf.h:libelf-dev gelf.h:libelf-dev openssl/opensslv.h:libssl-dev; do
-		echo "#include <${pair%:*}>" | ${CC:-gcc} -E -x c - >/dev/null 2>&1 ||
-			echo "${pair##*:}"
-	done
-}
-
-[ -z "${CC:-}" ] || command -v "${CC%% *}" >/dev/null 2>&1 || give_up "no compiler $CC"
-missing=$(missing_packages | sort -u | tr '\n' ' ')
-if [ -n "$missing" ]; then
-	if [ "$(id -u)" = 0 ]; then
-		as_root="env"
-	else
-		as_root="sudo -n env"
-	fi
-	say "apt-get install ${missing% }"
-	# shellcheck disable=SC2086
-	$as_root DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y \
-		--no-install-recommends $missing >"$log" 2>&1 </dev/null
-	missing=$(missing_packages | sort -u | tr '\n' ' ')
-	[ -z "$missing" ] || give_up "to go on: sudo apt-get install -y ${missing% }"
-fi
-
-# One run at a time in one cache.
-exec 9>"$cache/lock"
-flock -n 9 || {
-	say "waiting for another run"
-	flock 9
-}
-
 # ------------------------------------------------------------------ source
 
-# apt with lists, cache and sources of its own; all else as the machine has it.
-private_apt()
-{
-	tool=$1
-	shift
-	"$tool" -qq -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-		-o Dir::State="$apt/state" -o Dir::State::Lists="$apt/lists" \
-		-o Dir::State::status=/dev/null -o Dir::Cache="$apt/cache" \
-		-o APT::Sandbox::User=root -o Acquire::Retries=2 "$@" >>"$log" 2>&1 </dev/null
-}
+kernel_init
+check=$cache/compile-check
+mkdir -p "$check" 2>/dev/null || give_up "cannot write to $cache"
+need_tools "$check/log"
+get_pristine "$tarball"
+source=$check/src
+build=$check/build
+log=$check/log
 
-# URIs of the Debian archives that this machine's apt is set up for.
-mirrors()
-{
-	apt-get --print-uris update 2>/dev/null |
-		sed -n "s|^'\(.*\)/dists/[^']*'.*|\1|p" | grep debian | grep -v security | uniq
-}
-
-fetch_from()
-{
-	echo "deb [signed-by=$keyring] $1 $suite main" >"$apt/sources.list"
-	private_apt apt-get update && (cd "$apt" && private_apt apt-get download "$package")
-}
-
-# The tarball of Debian's package, in $tarball.
-fetch()
-{
-	command -v apt-get >/dev/null 2>&1 ||
-		give_up "no apt-get here; give Linux $base.y with --tar=FILE"
-	[ -r "$keyring" ] ||
-		give_up "no $keyring; to go on: sudo apt-get install -y debian-archive-keyring"
-	apt=$cache/apt
-	rm -rf "$apt"
-	mkdir -p "$apt/state" "$apt/lists/partial" "$apt/cache/archives/partial" ||
-		give_up "cannot write to $cache"
-	: >"$log"
-	say "fetching $package from $suite"
-	for mirror in $(mirrors); do
-		fetch_from "$mirror" && break
-	done
-	deb=$(find "$apt" -maxdepth 1 -name "${package}_*.deb")
-	[ -n "$deb" ] ||
-		give_up "no $package from $suite ($(why)); give Linux $base.y with --tar=FILE"
-	dpkg-deb -x "$deb" "$apt" 2>>"$log" || give_up "cannot unpack $deb: is the disk full?"
-	rm -f "$deb"
-	tarball=$apt/usr/src/$package.tar.xz
-}
-
-# Of drivers and the like only the Kconfig and Makefiles are wanted.
-unpack()
-{
-	say "unpacking Linux $base.y into $cache"
-	rm -rf "$source.new"
-	mkdir "$source.new" || exit 3
-	top=$(tar -tf "$tarball" 2>/dev/null | sed -n '1s|/.*||p;1q')
-	tar -xf "$tarball" -C "$source.new" --strip-components=1 --anchored --wildcards \
-		--exclude="$top/drivers/*.[chS]" --exclude="$top/sound/*.[chS]" \
-		--exclude="$top/fs/*.[chS]" --exclude="$top/net/*.[chS]" \
-		--exclude="$top/Documentation/*.rst" --exclude="$top/Documentation/*.yaml" \
-		--exclude="$top/tools/testing/*" --exclude='*.dts' --exclude='*.dtsi' 2>"$log" ||
-		give_up "cannot unpack $tarball: $(why)"
-	version=$(make -s -C "$source.new" kernelversion 2>"$log")
-	case $version in
-	"$base" | "$base".* | "$base"-*) ;;
-	*) give_up "not Linux $base.y: ${version:-$(tail -n 1 "$log")}" ;;
-	esac
-	cp "$source.new/$tdx/Makefile" "$source.new/$tdx/Makefile.dist" || exit 3
-	echo "$1" >"$source.new/.unpacked-from"
-	rm -rf "$source" "$build"
-	mv "$source.new" "$source" || exit 3
-}
-
-from=
-[ -z "$tarball" ] || from="$tarball $(stat -c '%s %Y' "$tarball")"
-if [ ! -e "$source/.unpacked-from" ] ||
-	{ [ -n "$from" ] && [ "$from" != "$(cat "$source/.unpacked-from")" ]; }; then
-	[ -n "$tarball" ] || fetch
-	unpack "$from"
-	rm -rf "$cache/apt"
+# A tree of hard links, in which files are replaced and never written to.
+if [ "$version $origin" != "$(cat "$check/from" 2>/dev/null)" ]; then
+	say "linking Linux $version from $origin"
+	rm -rf "$check/from" "$source" "$build"
+	cp -al "$pristine" "$source" || give_up "cannot write to $check"
+	cp "$source/$tdx/Makefile" "$source/$tdx/Makefile.dist" || exit 3
+	echo "$version $origin" >"$check/from"
 fi
-version=$(make -s -C "$source" kernelversion)
 
 # ----------------------------------------------------------- configuration
 
@@ -266,12 +123,12 @@ configure()
 			sh "$source/scripts/kconfig/merge_config.sh" -m -O "$build" \
 				"$build/.config" "$build/options" &&
 			kmake -s olddefconfig
-	} >"$log" 2>&1 || give_up "cannot configure Linux $version: $(why)"
+	} >"$log" 2>&1 || give_up "cannot configure Linux $version: $(why "$log")"
 	while read -r option; do
 		grep -qx "$option" "$build/.config" ||
 			give_up "Linux $version did not take $option with this compiler"
 	done <"$build/options"
-	kmake -s prepare >"$log" 2>&1 || give_up "cannot prepare Linux $version: $(why)"
+	kmake -s prepare >"$log" 2>&1 || give_up "cannot prepare Linux $version: $(why "$log")"
 }
 
 stamp="$(options | cksum) $compiler $(${CC:-gcc} --version | head -n 1)"
@@ -300,6 +157,7 @@ lay_out()
 		echo "obj-y +=$(objects "$into/$dir")" >"$into/$dir/Makefile"
 	done
 	echo "obj-y += module/" >"$into/emu/Makefile"
+	rm -f "$into/Makefile"
 	{
 		cat "$into/Makefile.dist"
 		echo "obj-y += pamt/ emu/"
@@ -330,7 +188,7 @@ done
 if [ -n "$absent" ] && [ ! -s "$log.ours" ]; then
 	# In a header of the kernel, on the way from one of our files; or elsewhere.
 	grep -qE "^make.*\*\*\* .*$tdx/(pamt|emu)/.*\.o\]" "$log" ||
-		give_up "the build broke outside our files: $(why) (see $log)"
+		give_up "the build broke outside our files: $(why "$log") (see $log)"
 	grep -E 'error: ' "$log" >"$log.ours"
 fi
 cat "$log.ours"

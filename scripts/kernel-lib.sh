@@ -245,6 +245,15 @@ want_untouched()
 			exit 2
 		}
 	done
+	for patch in "$root"/kernel/patches/*.patch; do
+		[ -e "$patch" ] || continue
+		# Not as part of a repository around the tree.
+		if (cd "$1" && GIT_DIR=/nonexistent git apply --reverse --check "$patch") \
+			2>/dev/null; then
+			say "$2 is patched already: ${patch##*/}"
+			exit 2
+		fi
+	done
 	[ ! -e "$1/.config" ] && [ ! -e "$1/include/config" ] || {
 		say "$2 was built in; to go on: make -C $2 mrproper"
 		exit 2

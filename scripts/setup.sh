@@ -3,7 +3,12 @@
 #
 # Make sure that the packages for a purpose are there.
 #
-# usage: scripts/setup.sh [build|check|plots|counters|all ...]	(default: build plots)
+# usage: scripts/setup.sh [build|check|plots|counters|kernel|kernel-host|all ...]
+#
+# Without a purpose: build and plots.
+#
+# kernel: to build the small kernel and boot it in QEMU; kernel-host: to build a
+# host's kernel as packages. "all" leaves both out.
 #
 # All there: silent, one dpkg-query, exit 0. Something missing: installed with
 # apt-get when that is possible without asking (root, or sudo without a
@@ -16,7 +21,7 @@ set -u
 
 usage()
 {
-	echo "usage: scripts/setup.sh [build|check|plots|counters|all ...]" >&2
+	echo "usage: scripts/setup.sh [build|check|plots|counters|kernel|kernel-host|all ...]" >&2
 	exit 2
 }
 
@@ -37,7 +42,7 @@ purpose()
 		;;
 	check)
 		purpose build
-		required="$required git"
+		required="$required git python3"
 		;;
 	plots)
 		optional="$optional gnuplot-nox"
@@ -45,12 +50,24 @@ purpose()
 	counters)
 		optional="$optional libpfm4-dev"
 		;;
+	kernel)
+		required="$required gcc libc6-dev make flex bison bc xz-utils gzip git perl"
+		required="$required python3 util-linux libelf-dev libssl-dev"
+		required="$required qemu-system-x86 busybox-static cpio"
+		optional="$optional ccache"
+		;;
+	kernel-host)
+		purpose kernel
+		required="$required dpkg-dev debhelper rsync kmod libdw-dev"
+		optional="$optional dwarves"
+		;;
 	all)
 		purpose check
 		purpose plots
 		;;
 	*)
-		echo "setup: unknown purpose \"$1\"; valid: build, check, plots, counters, all" >&2
+		say "unknown purpose \"$1\"; valid: build, check, plots, counters, kernel," \
+			"kernel-host, all"
 		usage
 		;;
 	esac
@@ -69,6 +86,14 @@ what_for()
 	libpfm4-dev) echo "libpfm4, with headers (hardware counters; optional)" ;;
 	gnuplot-nox) echo "gnuplot (plots; optional)" ;;
 	git) echo "git" ;;
+	python3) echo "Python 3 (tests)" ;;
+	libelf-dev) echo "libelf, with headers" ;;
+	libdw-dev) echo "libdw, with headers" ;;
+	libssl-dev) echo "OpenSSL, with headers" ;;
+	qemu-system-x86) echo "QEMU for x86-64 (qemu-system-x86_64)" ;;
+	busybox-static) echo "busybox, linked statically" ;;
+	ccache) echo "ccache (optional)" ;;
+	dwarves) echo "pahole (BTF; optional)" ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -77,6 +102,8 @@ lost_without()
 {
 	case $1 in
 	gnuplot-nox) echo "no plots in the report" ;;
+	ccache) echo "a kernel is compiled anew where it could be taken from a cache" ;;
+	dwarves) echo "a host's kernel has no BTF" ;;
 	libpfm4-dev) echo "no hardware counters (cycles, instructions, cache misses)" ;;
 	esac
 }

@@ -16,6 +16,7 @@
 #define SHIM_H
 
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -154,14 +155,23 @@ u64 exec_clock(void);
 		VAL;                                              \
 	})
 #else
+/*
+ * A worker has its CPU to itself, and waits are short. Where it has not (tests
+ * with more threads than CPUs, a busy machine) the CPU is given up now and then.
+ */
+#define SHIM_SPINS 4096u
 #define smp_cond_load_acquire(ptr, cond)                          \
 	({                                                        \
 		typeof(*(ptr)) VAL;                               \
+		unsigned int shim_spins = 0;                      \
+								  \
 		for (;;) {                                        \
 			VAL = smp_load_acquire(ptr);              \
 			if (cond)                                 \
 				break;                            \
 			cpu_relax();                              \
+			if (unlikely(!(++shim_spins % SHIM_SPINS))) \
+				sched_yield();                    \
 		}                                                 \
 		VAL;                                              \
 	})

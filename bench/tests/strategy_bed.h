@@ -380,7 +380,7 @@ static inline void bed_begin(const char *program)
 {
 	test_begin(program);
 	signal(SIGALRM, on_alarm);
-	alarm(100);
+	alarm(240);
 	clock_init();
 	shim_set_nr_cpus(CPUS);
 	arena = phys_map(HOST_BYTES);

@@ -109,7 +109,7 @@ for _ in $(seq 100); do
 	sleep 0.05
 done
 sleep 0.2
-pkill -KILL -P $pid
+for child in $(cat /proc/$pid/task/$pid/children); do kill -KILL "$child"; done
 wait $pid
 same $? 3 "a killed block is an error of the environment"
 check "it is named" grep -q 'killed by signal 9' "$dir/err"

@@ -174,7 +174,7 @@ static void bulk(void)
 #define REGIONS 6
 #define BACKING 3
 #define HELD_MAX 3
-#define STRESS_ROUNDS 2000	/* at least, however busy the machine is */
+#define STRESS_ROUNDS 100	/* at least, however busy the machine is */
 
 static struct {
 	unsigned long region[REGIONS];
@@ -425,7 +425,7 @@ static void stress_leaks(void)
 		return;
 	up();
 	memset(&stress, 0, sizeof(stress));
-	stress.remove_rate = 16;
+	stress.remove_rate = 64;
 	stress_run(2, stress_ns / 4);
 	for (i = 0; i < REGIONS; i++) {
 		if (!ops->users(p, stress.region[i]))

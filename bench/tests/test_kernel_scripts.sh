@@ -1,0 +1,469 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The scripts that get, patch, configure and boot the kernel, without a kernel:
+# a copy of the scripts works on a toy tree that calls itself Linux 7.3.4, with
+# a cache, a build folder and kernel/ of its own, and a QEMU that only writes a
+# log. No network is used: apt is pointed at a proxy that nobody answers.
+#
+# usage: bench/tests/test_kernel_scripts.sh	(from anywhere)
+
+set -u
+
+here=$(realpath "$(dirname "$0")/../..")
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/test_kernel.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+root=$tmp/project
+work=$root/build/kernel/src
+mkdir -p "$root/scripts" "$root/kernel/patches" "$root/kernel/config" \
+	"$root/kernel/src/arch/x86/virt" "$tmp/bin" "$tmp/home"
+cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,boot,setup}.sh "$root/scripts"
+cd "$tmp" || exit 1
+export HOME=$tmp/home http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
+unset XDG_CACHE_HOME BUILD FOR CC
+export PATH=$tmp/bin:$PATH
+
+passed=0
+failed=0
+code=0
+out=
+err=
+
+check() # WHAT CONDITION..
+{
+	local what=$1
+
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		return
+	fi
+	failed=$((failed + 1))
+	echo "test_kernel_scripts.sh: FAIL $what"
+	echo "	code $code, stdout: ${out:0:400}"
+	echo "	stderr: ${err:0:800}"
+}
+
+run() # SCRIPT ARGUMENT..
+{
+	"$root/scripts/$1" "${@:2}" >"$tmp/out" 2>"$tmp/err" </dev/null
+	code=$?
+	out=$(cat "$tmp/out")
+	err=$(cat "$tmp/err")
+}
+
+contains() # TEXT PART
+{
+	[[ $1 == *"$2"* ]]
+}
+
+one_line() # TEXT
+{
+	[ "$(printf '%s\n' "$1" | wc -l)" = 1 ]
+}
+
+is() # FILE CONTENT
+{
+	[ "$(cat "$1" 2>/dev/null)" = "$2" ]
+}
+
+# ---------------------------------------------------------------- toy Linux
+
+toy() # DIR SUBLEVEL
+{
+	mkdir -p "$1/scripts/kconfig" "$1/init"
+	cat >"$1/Makefile" <<-END
+		# SPDX-License-Identifier: GPL-2.0
+		VERSION = 7
+		PATCHLEVEL = 3
+		SUBLEVEL = $2
+		EXTRAVERSION =
+		NAME = Toy
+		.RECIPEPREFIX = >
+		tinyconfig:
+		>echo '# CONFIG_MODULES is not set' >\$(KCONFIG_CONFIG)
+		olddefconfig:
+		>sed -i '/UNMET/d' \$(KCONFIG_CONFIG)
+		bzImage:
+		>mkdir -p \$(O)/arch/x86/boot && date +%N >\$(O)/arch/x86/boot/bzImage
+		kernelrelease:
+		>@echo 7.3.$2-toy
+	END
+	# What .config has after a merge, whatever the fragments are.
+	cat >"$1/scripts/kconfig/merge_config.sh" <<-'END'
+		printf 'CONFIG_SMP=y\nCONFIG_KVM=y\nCONFIG_NAME="a b"\n' >>"$KCONFIG_CONFIG"
+	END
+	printf 'one\ntwo\nthree\n' >"$1/init/main.c"
+	echo gone >"$1/init/old.c"
+}
+
+printf '%s\n' "# comment" "7.3.4 debian linux-source-7.3 trixie-backports 7.3.4-*" \
+	"7.3.4 upstream linux-7.3.4.tar.xz http://127.0.0.1:1 -" >"$root/kernel/base"
+toy "$tmp/linux" 4
+echo 'int pamt;' >"$root/kernel/src/arch/x86/virt/pamt.c"
+echo 'int tail;' >"$root/kernel/src/arch/x86/virt/tail.c"
+cat >"$root/kernel/patches/0001-main.patch" <<-'END'
+	Subject: two
+	---
+	diff --git a/init/main.c b/init/main.c
+	--- a/init/main.c
+	+++ b/init/main.c
+	@@ -1,3 +1,3 @@
+	 one
+	-two
+	+TWO
+	 three
+	diff --git a/init/old.c b/init/old.c
+	deleted file mode 100644
+	--- a/init/old.c
+	+++ /dev/null
+	@@ -1 +0,0 @@
+	-gone
+END
+
+# ------------------------------------------------------------------- source
+
+test_no_network()
+{
+	run kernel-source.sh
+	check "no network: exit 3" [ "$code" = 3 ]
+	check "no network: says that there is no source" \
+		contains "$err" "no source of Linux 7.3.4 ("
+	check "no network: nothing on stdout" [ -z "$out" ]
+	check "no network: a line of progress and one of reasons" [ "$(wc -l <"$tmp/err")" -le 2 ]
+	if command -v apt-get >/dev/null &&
+		[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+		check "no network: the reason" contains "$err" "no network"
+	fi
+	check "no checksum: not downloaded" contains "$err" "no checksum for linux-7.3.4.tar.xz"
+	check "nothing left in the cache" [ ! -e "$HOME/.cache/dpamt-bench/new" ]
+}
+
+test_work_tree()
+{
+	run kernel-source.sh --tree="$tmp/linux"
+	check "tree: exit 0" [ "$code" = 0 ]
+	check "tree: names the version" contains "$out" "Linux 7.3.4 from $tmp/linux"
+	check "tree: patched" is "$work/init/main.c" $'one\nTWO\nthree'
+	check "tree: a file removed by a patch" [ ! -e "$work/init/old.c" ]
+	check "tree: kernel/src laid over" is "$work/arch/x86/virt/pamt.c" 'int pamt;'
+	check "the user's tree is left alone" is "$tmp/linux/init/main.c" $'one\ntwo\nthree'
+	check "the cache's tree is untouched" \
+		is "$HOME/.cache/dpamt-bench/linux-7.3.4/tree/init/main.c" $'one\ntwo\nthree'
+	touch -d 2001-01-01 "$work/init/main.c" "$work/arch/x86/virt/pamt.c"
+	run kernel-source.sh
+	check "again, from the cache: nothing written" contains "$out" ", 0 files written"
+	check "again: times kept" [ "$work/init/main.c" -ot "$tmp/linux/init/main.c" ]
+	echo 'int pamt2;' >"$root/kernel/src/arch/x86/virt/pamt.c"
+	rm "$root/kernel/src/arch/x86/virt/tail.c"
+	run kernel-source.sh
+	check "one file changed: one written" contains "$out" ", 1 files written"
+	check "changed" is "$work/arch/x86/virt/pamt.c" 'int pamt2;'
+	check "a file that left kernel/src leaves the tree" [ ! -e "$work/arch/x86/virt/tail.c" ]
+	mv "$root/kernel/patches/0001-main.patch" "$tmp"
+	run kernel-source.sh
+	check "patch gone: file as in Linux" is "$work/init/main.c" $'one\ntwo\nthree'
+	check "patch gone: file back" is "$work/init/old.c" gone
+	mv "$tmp/0001-main.patch" "$root/kernel/patches"
+	run kernel-source.sh
+	check "patch back" is "$work/init/main.c" $'one\nTWO\nthree'
+	check "patch back: file gone" [ ! -e "$work/init/old.c" ]
+}
+
+test_edits_by_hand()
+{
+	echo edit >>"$work/init/main.c"
+	run kernel-source.sh
+	check "edited by hand: exit 1" [ "$code" = 1 ]
+	check "edited by hand: named" contains "$err" "init/main.c was edited by hand"
+	check "edited by hand: kept" contains "$(cat "$work/init/main.c")" edit
+	run kernel-source.sh --force
+	check "--force drops it" is "$work/init/main.c" $'one\nTWO\nthree'
+}
+
+test_bad_patches()
+{
+	sed 's/^-two/-zwei/' "$root/kernel/patches/0001-main.patch" \
+		>"$root/kernel/patches/0002-later.patch"
+	run kernel-source.sh
+	check "bad patch: exit 1" [ "$code" = 1 ]
+	check "bad patch: named" contains "$err" "kernel/patches/0002-later.patch does not apply"
+	check "bad patch: one line" one_line "$err"
+	check "bad patch: the work tree as before" is "$work/init/main.c" $'one\nTWO\nthree'
+	rm "$root/kernel/patches/0002-later.patch"
+	mkdir "$root/kernel/src/scripts"
+	echo mine >"$root/kernel/src/scripts/new.c"
+	mkdir "$root/kernel/src/init"
+	echo mine >"$root/kernel/src/init/old.c"
+	run kernel-source.sh
+	check "kernel/src over a file of Linux: exit 1" [ "$code" = 1 ]
+	check "kernel/src over a file of Linux: named" \
+		contains "$err" "kernel/src/init/old.c already"
+	rm -r "$root/kernel/src/init" "$root/kernel/src/scripts"
+	run kernel-source.sh
+	check "and good again" [ "$code" = 0 ]
+}
+
+refused() # WHAT PART ARGUMENT..
+{
+	run kernel-source.sh "${@:3}"
+	check "$1: exit 2" [ "$code" = 2 ]
+	check "$1: says why" contains "$err" "$2"
+	check "$1: nothing on stdout" [ -z "$out" ]
+}
+
+test_bad_sources()
+{
+	toy "$tmp/other" 99
+	refused "unknown version" "is Linux 7.3.99; known versions: 7.3.4" --tree "$tmp/other"
+	tar -C "$tmp" -cJf "$tmp/other.tar.xz" other
+	refused "unknown tarball" "is Linux 7.3.99; known versions: 7.3.4" --tar="$tmp/other.tar.xz"
+	mkdir "$tmp/empty"
+	refused "no Linux" "is no Linux source" --tree="$tmp/empty"
+	cp -R "$tmp/linux" "$tmp/built"
+	touch "$tmp/built/.config"
+	refused "built in" "mrproper" --tree="$tmp/built"
+	cp -R "$work" "$tmp/patched"
+	refused "patched" "is patched already: it has arch/x86/virt/pamt.c" --tree="$tmp/patched"
+	cp -R "$tmp/linux" "$tmp/partly"
+	sed -i s/two/TWO/ "$tmp/partly/init/main.c"
+	rm "$tmp/partly/init/old.c"
+	refused "has a patch" "is patched already: 0001-main.patch" --tree="$tmp/partly"
+	refused "usage" "usage:" --tree
+	refused "unknown option" "usage:" --nonsense
+	run kernel-source.sh --tree="$tmp/nowhere"
+	check "no such tree: exit 3" [ "$code" = 3 ]
+	echo junk >"$tmp/junk.tar"
+	run kernel-source.sh --tar="$tmp/junk.tar"
+	check "junk: exit 3" [ "$code" = 3 ]
+	check "junk: named" contains "$err" "cannot unpack $tmp/junk.tar"
+}
+
+test_git_tree()
+{
+	cp -R "$tmp/linux" "$tmp/git"
+	git -C "$tmp/git" init -q 2>/dev/null
+	git -C "$tmp/git" add -A
+	git -C "$tmp/git" -c user.name=t -c user.email=t@example.org commit -qm t
+	echo edit >>"$tmp/git/init/main.c"
+	refused "dirty" "is dirty" --tree="$tmp/git"
+	git -C "$tmp/git" checkout -q .
+	run kernel-source.sh --tree="$tmp/git"
+	check "clean git tree" [ "$code" = 0 ]
+	check "its .git stays behind" [ ! -e "$work/.git" ]
+	run kernel-source.sh --tree="$tmp/linux"
+	check "another tree of the same version takes its place" contains "$out" "$tmp/linux"
+}
+
+test_no_space()
+{
+	printf '#!/bin/sh\necho head\necho "fs 9 9 17 9%% /"\n' >"$tmp/bin/df"
+	chmod +x "$tmp/bin/df"
+	XDG_CACHE_HOME=$tmp/cache2 run kernel-source.sh --tree="$tmp/linux"
+	check "no space: exit 3" [ "$code" = 3 ]
+	check "no space: says so" contains "$err" "no space"
+	check "no space: one line" one_line "$err"
+	rm "$tmp/bin/df"
+}
+
+test_upstream()
+{
+	local sum
+
+	command -v curl >/dev/null || return
+	tar -C "$tmp" -cJf "$tmp/linux-7.3.4.tar.xz" linux
+	sum=$(sha256sum "$tmp/linux-7.3.4.tar.xz")
+	sum=${sum%% *}
+	cp "$root/kernel/base" "$tmp/base"
+	echo "7.3.4 upstream linux-7.3.4.tar.xz file://$tmp $sum" >"$root/kernel/base"
+	XDG_CACHE_HOME=$tmp/cache3 run kernel-source.sh
+	check "upstream: exit 0" [ "$code" = 0 ]
+	check "upstream: named" contains "$out" "kernel.org's linux-7.3.4.tar.xz"
+	sum=$(echo "$sum" | tr 0-9a-f 1-9a-f0)
+	echo "7.3.4 upstream linux-7.3.4.tar.xz file://$tmp $sum" >"$root/kernel/base"
+	XDG_CACHE_HOME=$tmp/cache4 run kernel-source.sh
+	check "wrong checksum: exit 3" [ "$code" = 3 ]
+	check "wrong checksum: says so" contains "$err" "its SHA-256 differs"
+	check "wrong checksum: not in the cache" [ ! -e "$tmp/cache4/dpamt-bench/linux-7.3.4" ]
+	cp "$tmp/base" "$root/kernel/base"
+}
+
+# -------------------------------------------------------------------- build
+
+test_build()
+{
+	local image=$root/build/kernel/emu/arch/x86/boot/bzImage
+
+	printf 'CONFIG_SMP=y\nCONFIG_KVM=m\n' >"$root/kernel/config/host.config"
+	printf '# a comment\n# CONFIG_MODULES is not set\nCONFIG_KVM=y\nCONFIG_NAME="a b"\n' \
+		>"$root/kernel/config/emu.config"
+	echo 'CONFIG_UNMET=y' >"$root/kernel/config/debug.config"
+	echo '# CONFIG_SMP is not set' >"$root/kernel/config/kcsan.config"
+	run kernel-source.sh --tree="$tmp/linux"
+	run kernel-build.sh
+	check "build: exit 0" [ "$code" = 0 ]
+	check "build: names the kernel" contains "$out" "Linux 7.3.4-toy: $image"
+	check "build: an image" [ -s "$image" ]
+	run kernel-build.sh
+	check "again: exit 0" [ "$code" = 0 ]
+	check "again: not configured again" [ "$err" = "${err/configuring/}" ]
+	run kernel-build.sh --debug
+	check "a line that did not take: exit 1" [ "$code" = 1 ]
+	check "a line that did not take: named" contains "$err" "CONFIG_UNMET=y did not take"
+	check "a line that did not take: no build" [ "$err" = "${err/building/}" ]
+	run kernel-build.sh --debug
+	check "a line that did not take, again: exit 1" [ "$code" = 1 ]
+	run kernel-build.sh --kcsan
+	check "an option that is on: exit 1" [ "$code" = 1 ]
+	check "an option that is on: named" \
+		contains "$err" "# CONFIG_SMP is not set did not take: CONFIG_SMP=y"
+	FOR=hots run kernel-build.sh
+	check "FOR unknown: exit 2" [ "$code" = 2 ]
+	check "FOR unknown: the valid ones" contains "$err" "valid: emu, host"
+	run kernel-build.sh --debug --kcsan
+	check "debug and kcsan: exit 2" [ "$code" = 2 ]
+	run kernel-build.sh --config-only
+	check "config only" contains "$out" "4 fragment lines took"
+	run kernel-build.sh --tree "$tmp/other"
+	check "build: an unknown version, exit 2" [ "$code" = 2 ]
+	check "build: an unknown version, named" contains "$err" "Linux 7.3.99; known versions"
+}
+
+# --------------------------------------------------------------------- boot
+
+# A QEMU whose serial console says what is in $tmp/console.
+cat >"$tmp/bin/qemu-system-x86_64" <<-END
+	#!/bin/sh
+	for arg; do
+		case \$arg in file:*) cat "$tmp/console" >"\${arg#file:}" ;; esac
+	done
+	[ ! -e "$tmp/hang" ] || exec sleep 60
+	[ ! -e "$tmp/refuse" ] || { echo "qemu: no such machine" >&2; exit 1; }
+END
+chmod +x "$tmp/bin/qemu-system-x86_64"
+touch "$tmp/bzImage" "$tmp/initramfs"
+
+boot() # ARGUMENT..
+{
+	run boot.sh "$tmp/bzImage" --accel=tcg --log="$tmp/log" "$@"
+}
+
+console() # LINE..
+{
+	{
+		echo "[    0.000000] Linux version 7.3.4"
+		echo "dpamt-init: up on 2 CPUs, Linux 7.3.4"
+		printf '%s\n' "$@"
+		echo "dpamt-init: done"
+	} >"$tmp/console"
+}
+
+# Texts as the kernel prints them; each must spoil the boot.
+splats()
+{
+	cat <<-'END'
+		WARNING: CPU: 0 PID: 1 at kernel/foo.c:12 foo+0x1/0x2
+		WARNING: kernel/foo.c:12 at foo+0x1/0x2, CPU#0: init/1
+		BUG: kernel NULL pointer dereference, address: 0000000000000000
+		BUG: KASAN: slab-use-after-free in foo+0x1/0x2
+		BUG: KCSAN: data-race in foo / bar
+		BUG: sleeping function called from invalid context at mm/slab.h:1
+		BUG: scheduling while atomic: init/1/0x00000002
+		BUG: spinlock bad magic on CPU#0, init/1
+		kernel BUG at kernel/foo.c:12!
+		Oops: 0002 [#1] SMP
+		Oops: general protection fault, probably for non-canonical address
+		WARNING: possible circular locking dependency detected
+		WARNING: inconsistent lock state
+		WARNING: suspicious RCU usage
+		[ BUG: Invalid wait context ]
+		DEBUG_LOCKS_WARN_ON(1)
+		rcu: INFO: rcu_preempt self-detected stall on CPU
+		rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+		watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]
+		INFO: task init:1 blocked for more than 120 seconds.
+		Kernel panic - not syncing: Attempted to kill init!
+		refcount_t: underflow; use-after-free.
+		list_add corruption. next->prev should be prev
+		unchecked MSR access error: RDMSR from 0x1
+		------------[ cut here ]------------
+		BUG: Bad page state in process init  pfn:1234
+	END
+}
+
+test_boot_log()
+{
+	console "all quiet" "[    0.1] debug: bugs: warnings 0" "kunit:     ok 1 first"
+	boot --initramfs="$tmp/initramfs"
+	check "clean: exit 0" [ "$code" = 0 ]
+	check "clean: says so" contains "$out" "clean: 2 CPUs, Linux 7.3.4 on tcg"
+	check "clean: counts KUnit tests" contains "$out" ", 1 KUnit tests passed"
+	while read -r line; do
+		console "[    1.234567] $line"
+		boot --initramfs="$tmp/initramfs"
+		check "$line: exit 1" [ "$code" = 1 ]
+		check "$line: shown" contains "$out" "$line"
+	done < <(splats)
+	console "kunit:     not ok 2 second"
+	boot --initramfs="$tmp/initramfs"
+	check "a KUnit test that failed: exit 1" [ "$code" = 1 ]
+	check "a KUnit test that failed: shown" contains "$out" "not ok 2 second"
+}
+
+test_boot_usage()
+{
+	console
+	boot --initramfs="$tmp/initramfs" --timeout=5x
+	check "bad timeout: exit 2" [ "$code" = 2 ]
+	boot --initramfs="$tmp/nowhere"
+	check "no initramfs: exit 3" [ "$code" = 3 ]
+	run boot.sh
+	check "no kernel: exit 2" [ "$code" = 2 ]
+	run boot.sh emu-kcsan
+	check "not built: exit 3" [ "$code" = 3 ]
+	check "not built: says how" contains "$err" "make kernel"
+	run boot.sh "$tmp/bzImage" --accel=warp
+	check "bad accelerator: exit 2" [ "$code" = 2 ]
+	check "bad accelerator: the valid ones" contains "$err" "valid: auto, kvm, tcg"
+}
+
+test_boot_ends()
+{
+	touch "$tmp/hang"
+	echo "last words" >"$tmp/console"
+	boot --initramfs="$tmp/initramfs" --timeout=1
+	check "hang: exit 1" [ "$code" = 1 ]
+	check "hang: says so" contains "$out" "hung: killed after 1 s"
+	check "hang: the tail of the log" contains "$out" "last words"
+	rm "$tmp/hang"
+	touch "$tmp/refuse"
+	boot --initramfs="$tmp/initramfs"
+	check "QEMU does not start: exit 3" [ "$code" = 3 ]
+	check "QEMU does not start: its words" contains "$err" "qemu: no such machine"
+	rm "$tmp/refuse"
+	if command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 &&
+		command -v cpio >/dev/null; then
+		boot
+		check "died: exit 1" [ "$code" = 1 ]
+		check "died: says so" contains "$out" "died: init did not reach its end"
+		console
+		boot
+		check "own initramfs: clean" [ "$code" = 0 ]
+	fi
+}
+
+test_no_network
+test_work_tree
+test_edits_by_hand
+test_bad_patches
+test_bad_sources
+test_git_tree
+test_no_space
+test_upstream
+test_build
+test_boot_log
+test_boot_usage
+test_boot_ends
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

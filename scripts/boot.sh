@@ -1,0 +1,287 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Boot a kernel in QEMU, and judge it by its log.
+#
+# usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE] [--timeout=SECONDS]
+#		[--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg] [--log=FILE]
+#
+# KERNEL is a bzImage, or emu, emu-debug, emu-kcsan for the one that
+# kernel-build.sh made. Without --initramfs: a small one of busybox, which
+# prints the results of the KUnit suites and powers off. --accel=auto takes
+# /dev/kvm if this very kernel boots on it, otherwise TCG. Defaults: 300 s, 2
+# CPUs, 2G, log in build/kernel/boot.log (the serial console, all of it).
+# stdout: what is wrong with the log (WARNING, BUG, lockdep, RCU, KASAN, KCSAN,
+# Oops, KUnit tests that failed), and a verdict in one line.
+#
+# Exit 0 clean; 1 something in the log, or the end was not reached; 2 usage; 3
+# something is missing here, and one line says what.
+
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+build=${BUILD:-$root/build}/kernel
+done_mark="dpamt-init: done"
+
+say()
+{
+	echo "boot: $*" >&2
+}
+
+give_up()
+{
+	say "$*"
+	exit 3
+}
+
+usage()
+{
+	echo "usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE]" \
+		"[--timeout=SECONDS] [--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg]" \
+		"[--log=FILE]" >&2
+	exit 2
+}
+
+number()
+{
+	case $1 in
+	'' | *[!0-9]* | 0*) say "$2=$1: not a positive number" && usage ;;
+	esac
+}
+
+kernel=
+append=
+initramfs=
+timeout=300
+smp=2
+memory=2G
+accel=auto
+log=$build/boot.log
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help)
+		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
+		exit 0
+		;;
+	--*=*)
+		option=${1%%=*}
+		value=${1#*=}
+		;;
+	--*)
+		[ $# -gt 1 ] || usage
+		option=$1
+		value=$2
+		shift
+		;;
+	*)
+		[ -z "$kernel" ] || usage
+		kernel=$1
+		shift
+		continue
+		;;
+	esac
+	shift
+	case $option in
+	--append) append=$value ;;
+	--initramfs) initramfs=$value ;;
+	--timeout) timeout=$value ;;
+	--smp) smp=$value ;;
+	--memory) memory=$value ;;
+	--accel) accel=$value ;;
+	--log) log=$value ;;
+	*) usage ;;
+	esac
+done
+[ -n "$kernel" ] || usage
+number "$timeout" --timeout
+number "$smp" --smp
+case $accel in
+auto | kvm | tcg) ;;
+*) say "--accel=$accel: unknown; valid: auto, kvm, tcg" && usage ;;
+esac
+case $kernel in
+emu | emu-debug | emu-kcsan)
+	[ -r "$build/$kernel/arch/x86/boot/bzImage" ] ||
+		give_up "no kernel $kernel yet; to go on: make kernel"
+	kernel=$build/$kernel/arch/x86/boot/bzImage
+	;;
+esac
+[ -r "$kernel" ] || give_up "no such kernel: $kernel"
+[ -z "$initramfs" ] || [ -r "$initramfs" ] || give_up "no such initramfs: $initramfs"
+mkdir -p "$build" "$(dirname "$log")" 2>/dev/null && : >"$log" || give_up "cannot write to $log"
+
+command -v qemu-system-x86_64 >/dev/null 2>&1 || "$root/scripts/setup.sh" kernel || exit 3
+command -v qemu-system-x86_64 >/dev/null 2>&1 || give_up "no qemu-system-x86_64"
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/dpamt-boot.XXXXXX") || exit 3
+qemu=
+stop()
+{
+	if [ -n "$qemu" ]; then
+		kill -KILL "$qemu" 2>/dev/null
+	fi
+	rm -rf "$scratch"
+}
+trap stop EXIT
+trap 'exit 3' HUP INT TERM
+
+# --------------------------------------------------------------- initramfs
+
+# What runs as process 1. The marks tell a boot that ended from one that died.
+init_script()
+{
+	cat <<-'SCRIPT'
+		#!/bin/busybox sh
+		/bin/busybox mkdir -p /proc /sys /dev /tmp
+		/bin/busybox --install -s /bin
+		export PATH=/bin
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs devtmpfs /dev 2>/dev/null
+		mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+		echo "dpamt-init: up on $(grep -c ^processor /proc/cpuinfo) CPUs," \
+			"Linux $(uname -r)"
+		if ! grep -q dpamt.probe /proc/cmdline; then
+			for results in /sys/kernel/debug/kunit/*/results; do
+				[ -e "$results" ] && sed 's/^/kunit: /' "$results"
+			done
+		fi
+		echo "dpamt-init: done"
+		poweroff -f
+	SCRIPT
+}
+
+make_initramfs()
+{
+	busybox=$(command -v busybox) || {
+		"$root/scripts/setup.sh" kernel || exit 3
+		busybox=$(command -v busybox) || give_up "no busybox"
+	}
+	command -v cpio >/dev/null 2>&1 || "$root/scripts/setup.sh" kernel || exit 3
+	! ldd "$busybox" >/dev/null 2>&1 ||
+		give_up "$busybox is not static; to go on: sudo apt-get install -y busybox-static"
+	mkdir -p "$scratch/root/bin" && cp "$busybox" "$scratch/root/bin/busybox" &&
+		init_script >"$scratch/root/init" && chmod 755 "$scratch/root/init" &&
+		(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
+			>"$scratch/initramfs" || give_up "cannot write to $scratch"
+	own=$scratch/initramfs
+}
+
+# -------------------------------------------------------------------- QEMU
+
+# A model with CPUID and MSRs near enough to a TDX host's. With a hypervisor
+# bit the kernel would swap its queued spinlocks for test-and-set ones; WRPKRU
+# is a full TLB flush in TCG; 52 bits as with TME and 6 KeyID bits.
+machine()
+{
+	features=vendor=GenuineIntel,family=6,model=106,stepping=6,phys-bits=52,-pku,-hypervisor
+	case $1 in
+	kvm) echo "-accel kvm -cpu host,-vmx,-hypervisor" ;;
+	tcg) echo "-accel tcg,thread=multi -cpu max,$features" ;;
+	esac
+}
+
+# Boot on the accelerator $1, for at most $2 s, console to $3, with $4 on the
+# command line too, with the initramfs $5. 0: QEMU ended by itself; 1: killed; 2: it did not start.
+boot()
+{
+	# shellcheck disable=SC2046
+	qemu-system-x86_64 -M q35 $(machine "$1") -smp "$smp" -m "$memory" -display none \
+		-monitor none -nodefaults -serial "file:$3" -no-reboot -kernel "$kernel" \
+		-initrd "$5" \
+		-append "console=ttyS0 tsc=reliable panic=-1 $4 $append" \
+		>"$scratch/qemu" 2>&1 </dev/null &
+	qemu=$!
+	waited=0
+	while kill -0 "$qemu" 2>/dev/null; do
+		if [ "$waited" -ge $((5 * $2)) ]; then
+			kill -KILL "$qemu"
+			wait "$qemu" 2>/dev/null
+			qemu=
+			return 1
+		fi
+		sleep 0.2
+		waited=$((waited + 1))
+	done
+	wait "$qemu"
+	status=$?
+	qemu=
+	[ $status = 0 ] || return 2
+}
+
+# Does this kernel boot on /dev/kvm? A file that opens is not enough. A no is
+# remembered for this kernel until the machine is rebooted.
+kvm_works()
+{
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+	id="$(cat /proc/sys/kernel/random/boot_id) $(cksum <"$kernel")"
+	[ "$id" != "$(cat "$build/boot.no-kvm" 2>/dev/null)" ] || return 1
+	boot kvm 20 "$scratch/probe" dpamt.probe "$own" && grep -aq "$done_mark" "$scratch/probe" &&
+		return
+	echo "$id" >"$build/boot.no-kvm"
+	return 1
+}
+
+# --------------------------------------------------------------------- log
+
+# Lines of the log that no clean boot has.
+scan()
+{
+	grep -aE -e 'WARNING: |WARNING! |BUG: |kernel BUG at|\bOops\b|general protection fault' \
+		-e 'Kernel panic|\[ cut here \]|KASAN: |KCSAN: |UBSAN: |refcount_t: ' \
+		-e 'rcu: INFO: .*(stall|detected)|rcu.*(self-detected|detected stall)|INFO: rcu' \
+		-e 'possible (circular|recursive|irq)|inconsistent lock state|lock held when' \
+		-e 'held lock freed|bad unlock balance|suspicious RCU usage|invalid wait context' \
+		-e 'DEBUG_LOCKS_WARN_ON|turning off the locking correctness validator' \
+		-e 'sleeping function called|scheduling while atomic|soft lockup|hard LOCKUP' \
+		-e 'blocked for more than|unchecked MSR access|(list|slab)_?[a-z]* corruption' \
+		-e 'stack guard page|unable to handle|nobody cared|ODEBUG: ' \
+		-e '^kunit: *not ok|failed to start|No working init' "$1"
+}
+
+verdict()
+{
+	bad=$(scan "$log" | tr -d '\r' | cut -c 1-300 | awk '!seen[$0]++')
+	if [ -n "$bad" ]; then
+		echo "$bad" | head -n 40
+		echo "not clean: $(echo "$bad" | grep -c .) lines of $log" \
+			"on $used after $seconds s"
+		exit 1
+	fi
+}
+
+# Our own initramfs, unless the user's is all that is needed.
+own=
+if [ -z "$initramfs" ] || [ "$accel" = auto ]; then
+	make_initramfs
+fi
+used=$accel
+if [ "$accel" = auto ]; then
+	used=tcg
+	if kvm_works; then
+		used=kvm
+	elif [ -e /dev/kvm ]; then
+		say "this kernel does not boot on /dev/kvm here: TCG"
+	fi
+fi
+start=$(date +%s)
+boot "$used" "$timeout" "$log" "" "${initramfs:-$own}"
+ended=$?
+seconds=$(($(date +%s) - start))
+
+if [ $ended = 2 ]; then
+	give_up "QEMU: $(head -n 1 "$scratch/qemu" | cut -c 1-200)"
+fi
+verdict
+if [ $ended = 1 ]; then
+	tail -n 20 "$log" | tr -d '\r'
+	echo "hung: killed after $timeout s on $used; the tail of $log is above"
+	exit 1
+fi
+if [ -z "$initramfs" ] && ! grep -aq "$done_mark" "$log"; then
+	tail -n 20 "$log" | tr -d '\r'
+	echo "died: init did not reach its end on $used; the tail of $log is above"
+	exit 1
+fi
+echo "clean: $(tr -d '\r' <"$log" | sed -n 's/^dpamt-init: up on //p') on $used in $seconds s," \
+	"$(grep -acE '^kunit: +ok ' "$log") KUnit tests passed"
