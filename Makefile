@@ -107,7 +107,7 @@ tests: $(TESTS)
 
 $(BUILD)/tests/%: bench/tests/%.c $(BUILD)/libdpamt.a
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -c $< -o $@.o
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -MT $@ -c $< -o $@.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $@.o $(BUILD)/libdpamt.a $(LIBS) -o $@
 
 # ------------------------------------------------------------ user's targets

@@ -157,7 +157,8 @@ run() {
 		fi
 		;;
 	esac
-	(cd "$tree" && DPAMT=build/dpamt TSAN_OPTIONS='halt_on_error=1 exitcode=66' timeout -k 5 $patience "${command[@]}") >"$log" 2>&1
+	(cd "$tree" && DPAMT=build/dpamt TSAN_OPTIONS='halt_on_error=1 exitcode=66' \
+		timeout -k 5 $patience "${command[@]}") >"$log" 2>&1
 	status=$?
 	case $status in
 	124 | 137) why="hangs" ;;

@@ -116,11 +116,10 @@ running_config()
 		"/boot/config-$(uname -r) nor /proc/config.gz"
 }
 
-# What a distribution's configuration needs to be built elsewhere: its
+# What a distribution's configuration $1 needs to be built elsewhere: its
 # certificates and its key are not at hand.
 adapt_to_host()
 {
-	running_config "$1"
 	"$tree/scripts/config" --file "$1" --set-str LOCALVERSION "-dpamt${checks:+-$checks}" \
 		--disable LOCALVERSION_AUTO --set-str SYSTEM_TRUSTED_KEYS "" \
 		--set-str SYSTEM_REVOCATION_KEYS "" --set-str MODULE_SIG_KEY certs/signing_key.pem
@@ -146,6 +145,7 @@ config_stamp()
 configure()
 {
 	new=$build/config.new
+	[ "$goal" != host ] || running_config "$new"
 	# shellcheck disable=SC2086
 	{
 		if [ "$goal" = host ]; then

@@ -6,8 +6,11 @@
 #
 # The cache, ${XDG_CACHE_HOME:-$HOME/.cache}/dpamt-bench/linux-VERSION, holds
 # tree/ (Linux as it came, never written to) and from (one line: where it came
-# from). One run at a time holds the lock, dpamt-bench/lock. A tree enters it whole or not at all: it is unpacked beside its place
-# and then renamed. Nothing here touches apt's own configuration or lists.
+# from). One run at a time holds the lock, dpamt-bench/lock. A tree enters the
+# cache whole or not at all: it is unpacked beside its place and then renamed.
+# Nothing here touches apt's own configuration or lists.
+#
+# shellcheck disable=SC2154
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -288,10 +291,10 @@ copy_tree()
 			say "$1 is dirty; to go on: git -C $1 stash"
 			exit 2
 		}
-		git -C "$1" archive HEAD | tar -xf - -C "$2"
+		git -C "$1" archive HEAD 2>"$log" | tar -xf - -C "$2" 2>>"$log"
 	else
-		tar -C "$1" --exclude=./.git -cf - . | tar -xf - -C "$2"
-	fi 2>"$log" || give_up "cannot copy $1: $(why "$log")"
+		tar -C "$1" --exclude=./.git -cf - . 2>"$log" | tar -xf - -C "$2" 2>>"$log"
+	fi && [ ! -s "$log" ] || give_up "cannot copy $1: $(why "$log")"
 }
 
 unpack_tarball()

@@ -169,7 +169,8 @@ put_file()
 	changed=$((changed + 1))
 }
 
-if [ ! -e "$build/src.files" ] || [ "$version $origin" != "$(cat "$build/src.from" 2>/dev/null)" ]; then
+if [ ! -e "$build/src.files" ] ||
+	[ "$version $origin" != "$(cat "$build/src.from" 2>/dev/null)" ]; then
 	copy_linux
 fi
 if [ -z "$force" ]; then

@@ -155,6 +155,8 @@ int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *
 		pair->hpa[1] = cache->page[--cache->nr];
 		return 0;
 	}
+	/* A cache was filled for all that its owner may need: it must not be short (R11). */
+	WARN_ON_ONCE(cache);
 	pair->hpa[0] = supply_page(w);
 	pair->hpa[1] = pair->hpa[0] ? supply_page(w) : 0;
 	if (likely(pair->hpa[1]))

@@ -6,11 +6,11 @@
 # a cache, a build folder and kernel/ of its own, and a QEMU that only writes a
 # log. No network is used: apt is pointed at a proxy that nobody answers.
 #
-# usage: bench/tests/test_kernel_scripts.sh	(from anywhere)
+# usage: bench/tests/kernel/test_kernel_scripts.sh	(from anywhere)
 
 set -u
 
-here=$(realpath "$(dirname "$0")/../..")
+here=$(realpath "$(dirname "$0")/../../..")
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/test_kernel.XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 root=$tmp/project
