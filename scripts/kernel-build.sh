@@ -234,7 +234,8 @@ if [ "$(config_stamp)" != "$(cat "$build/config.stamp" 2>/dev/null)" ]; then
 fi
 verify
 if [ -n "$config_only" ]; then
-	echo "Linux $version, $variant: $(wc -l <"$build/wanted") fragment lines took: $build/.config"
+	echo "Linux $version, $variant: $(wc -l <"$build/wanted") fragment lines took:" \
+		"$build/.config"
 	exit 0
 fi
 say "building $variant"
