@@ -4,6 +4,8 @@
 # make bench	set up, build, compare all strategies on this machine
 # make check	set up, build, run the tests (at most 4 minutes)
 # make check-breaks	apply each committed break; every one must turn a test red
+# make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
+# make kernel-check	build that kernel and boot it in QEMU: KUnit, and a clean log
 # make help	all targets
 #
 # The strategies and the software TDX module are compiled several times from
@@ -55,7 +57,7 @@ OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
 OBJ_CLI := $(call obj,$(SRC_CLI),plain)
 OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
 
-.PHONY: all bench check check-breaks clean help tests distclean
+.PHONY: all bench check check-breaks kernel kernel-check clean help tests distclean
 all: $(BUILD)/dpamt
 
 # -------------------------------------------------------------------- rules
@@ -125,8 +127,19 @@ check-breaks:
 	@scripts/setup.sh build check
 	@scripts/check-breaks.sh
 
+kernel:
+	@scripts/setup.sh kernel $(if $(filter host,$(FOR)),kernel-host)
+	@FOR=$(or $(FOR),emu) scripts/kernel-build.sh
+
+kernel-check:
+	@scripts/setup.sh kernel
+	@bash bench/tests/kernel/test_kernel_scripts.sh
+	@FOR=emu scripts/kernel-build.sh
+	@scripts/boot.sh emu
+
+# A kernel takes minutes to build: it stays until distclean.
 clean:
-	rm -rf $(BUILD)
+	[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kernel -exec rm -rf {} +
 distclean:
 	rm -rf build build-*
 
