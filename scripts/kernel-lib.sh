@@ -141,11 +141,9 @@ private_apt()
 # URIs of the Debian archives that this machine's apt is set up for.
 mirrors()
 {
-	{
-		apt-get --print-uris update 2>/dev/null |
-			sed -n "s|^'\(.*\)/dists/[^']*'.*|\1|p" | grep debian | grep -v security
-		echo "http://deb.debian.org/debian"
-	} | awk '!seen[$0]++'
+	apt-get --print-uris update 2>/dev/null |
+		sed -n "s|^'\(.*\)/dists/[^']*'.*|\1|p" | grep debian | grep -v security |
+		awk '!seen[$0]++'
 }
 
 # Package $2 of suite $3 at version $4 from the archive $1.
