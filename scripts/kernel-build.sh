@@ -96,6 +96,8 @@ version=$(tree_version "$tree")
 compiler=${CC:-gcc}
 if command -v ccache >/dev/null 2>&1; then
 	compiler="ccache $compiler"
+	# Paths below the build folder count relative to it: a clone elsewhere hits too.
+	export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1
 fi
 
 kmake()
