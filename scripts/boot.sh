@@ -4,13 +4,16 @@
 # Boot a kernel in QEMU, and judge it by its log.
 #
 # usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE] [--timeout=SECONDS]
-#		[--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg] [--log=FILE]
+#		[--smp=CPUS[,sockets=N]] [--memory=SIZE] [--accel=auto|kvm|tcg] [--log=FILE]
+#		[--tdx]
 #
 # KERNEL is a bzImage, or emu, emu-debug, emu-kcsan for the one that
 # kernel-build.sh made. Without --initramfs: a small one of busybox, which
 # prints the results of the KUnit suites and powers off. --accel=auto takes
-# /dev/kvm if this very kernel boots on it, otherwise TCG. Defaults: 300 s, 2
-# CPUs, 2G, log in build/kernel/boot.log (the serial console, all of it).
+# /dev/kvm if this very kernel boots on it, otherwise TCG. --tdx boots an emulated
+# TDX host: tdx_emu=on, unless --append has a tdx_emu= of its own, and KVM's tdx
+# parameter. Defaults: 300 s, 2 CPUs, 2G, log in build/kernel/boot.log (the serial
+# console, all of it).
 # stdout: what is wrong with the log (WARNING, BUG, lockdep, RCU, KASAN, KCSAN,
 # Oops, KUnit tests that failed), and a verdict in one line.
 #
@@ -38,7 +41,7 @@ usage()
 {
 	echo "usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE]" \
 		"[--timeout=SECONDS] [--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg]" \
-		"[--log=FILE]" >&2
+		"[--log=FILE] [--tdx]" >&2
 	exit 2
 }
 
@@ -56,12 +59,18 @@ timeout=300
 smp=2
 memory=2G
 accel=auto
+tdx=
 log=$build/boot.log
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help)
 		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
 		exit 0
+		;;
+	--tdx)
+		tdx=yes
+		shift
+		continue
 		;;
 	--*=*)
 		option=${1%%=*}
@@ -94,7 +103,22 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$kernel" ] || usage
 number "$timeout" --timeout
-number "$smp" --smp
+cpus=${smp%%,*}
+number "$cpus" --smp
+case $smp in
+"$cpus") ;;
+*)
+	sockets=${smp#"$cpus",sockets=}
+	number "$sockets" --smp
+	[ $((cpus % sockets)) = 0 ] ||
+		{ say "--smp=$smp: $cpus CPUs do not spread evenly over $sockets sockets" && usage; }
+	;;
+esac
+case $append in
+*tdx_emu=*) tdx=yes ;;
+*) append="${tdx:+tdx_emu=on }$append" ;;
+esac
+[ -z "$tdx" ] || append="kvm_intel.tdx=1 $append"
 case $accel in
 auto | kvm | tcg) ;;
 *) say "--accel=$accel: unknown; valid: auto, kvm, tcg" && usage ;;
@@ -176,7 +200,7 @@ machine()
 {
 	features=vendor=GenuineIntel,family=6,model=106,stepping=6,phys-bits=52,-pku,-hypervisor
 	case $1 in
-	kvm) echo "-accel kvm -cpu host,-vmx,-hypervisor" ;;
+	kvm) echo "-accel kvm -cpu host,-vmx,${tdx:+$features,}-hypervisor" ;;
 	tcg) echo "-accel tcg,thread=multi -cpu max,$features" ;;
 	esac
 }

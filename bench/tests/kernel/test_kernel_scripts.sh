@@ -334,6 +334,7 @@ test_build()
 # A QEMU whose serial console says what is in $tmp/console.
 cat >"$tmp/bin/qemu-system-x86_64" <<-END
 	#!/bin/sh
+	echo "\$*" >"$tmp/qemu-args"
 	for arg; do
 		case \$arg in file:*) cat "$tmp/console" >"\${arg#file:}" ;; esac
 	done
@@ -417,6 +418,9 @@ test_boot_usage()
 	check "bad timeout: exit 2" [ "$code" = 2 ]
 	boot --initramfs="$tmp/nowhere"
 	check "no initramfs: exit 3" [ "$code" = 3 ]
+	boot --initramfs="$tmp/initramfs" --smp=4,sockets=3
+	check "CPUs over sockets: exit 2" [ "$code" = 2 ]
+	check "CPUs over sockets: says so" contains "$err" "do not spread evenly over 3 sockets"
 	run boot.sh
 	check "no kernel: exit 2" [ "$code" = 2 ]
 	run boot.sh emu-kcsan
@@ -425,6 +429,21 @@ test_boot_usage()
 	run boot.sh "$tmp/bzImage" --accel=warp
 	check "bad accelerator: exit 2" [ "$code" = 2 ]
 	check "bad accelerator: the valid ones" contains "$err" "valid: auto, kvm, tcg"
+}
+
+test_boot_tdx()
+{
+	console
+	boot --initramfs="$tmp/initramfs"
+	check "no TDX unless asked for" [ "$(grep -c tdx "$tmp/qemu-args")" = 0 ]
+	boot --initramfs="$tmp/initramfs" --tdx --smp=4,sockets=2
+	check "--tdx: exit 0" [ "$code" = 0 ]
+	check "--tdx: on the command line" \
+		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 tdx_emu=on"
+	check "--tdx: 2 packages" contains "$(cat "$tmp/qemu-args")" "-smp 4,sockets=2"
+	boot --initramfs="$tmp/initramfs" --append=tdx_emu=on,static
+	check "tdx_emu= alone: KVM is told" \
+		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 tdx_emu=on,static"
 }
 
 test_boot_ends()
@@ -463,6 +482,7 @@ test_upstream
 test_build
 test_boot_log
 test_boot_usage
+test_boot_tdx
 test_boot_ends
 
 echo "$passed passed, $failed failed"
