@@ -50,5 +50,16 @@ u64 shim_clock(void);
 /* Tracepoints and lockdep exist in the kernel only. */
 #define trace_contention_begin(lock, flags) ((void)0)
 #define trace_contention_end(lock, ret) ((void)0)
+#define trace_tdx_pamt_install(hpa, leaf, status) ((void)0)
+#define trace_tdx_pamt_remove(hpa, leaf, status) ((void)0)
+#define trace_tdx_pamt_busy(hpa, leaf, status) ((void)0)
+#define trace_tdx_pamt_wait(what, same_region, ns) ((void)0)
+
+struct lockdep_map;
+#define _THIS_IP_ 0UL
+#define lock_map_acquire(map) ((void)0)
+#define lock_map_release(map) ((void)0)
+#define lock_contended(map, ip) ((void)0)
+#define lock_acquired(map, ip) ((void)0)
 
 #endif

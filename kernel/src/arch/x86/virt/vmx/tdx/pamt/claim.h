@@ -119,7 +119,9 @@ static noinline int claim_get_slow(struct pamt *p, unsigned long region, int n,
 			local_irq_restore(sec.flags);
 			continue;
 		}
+		pamt_claimed();
 		err = pamt_install_claimed(p, region, in);
+		pamt_published();
 		/* Publish: the k registrations become k users, or absent again without ours. */
 		if (!err)
 			atomic_add_return_release(-CLAIM_INSTALLING - 1, word);
@@ -150,6 +152,7 @@ static noinline void claim_put_slow(struct pamt *p, unsigned long region)
 	struct pamt_slow slow;
 	struct pamt_pair pair;
 	int v = CLAIM_IDLE;
+	bool removed;
 
 	pamt_slow_begin(&slow, 0);
 	pamt_section_begin(&sec);
@@ -160,7 +163,10 @@ static noinline void claim_put_slow(struct pamt *p, unsigned long region)
 		pamt_slow_end_put(p, &slow);
 		return;
 	}
-	if (!pamt_remove_claimed(p, region, &pair)) {
+	pamt_claimed();
+	removed = !pamt_remove_claimed(p, region, &pair);
+	pamt_published();
+	if (removed) {
 		atomic_add_return_release(CLAIM_ABSENT - CLAIM_REMOVING, word);
 		pamt_section_end(p, &sec);
 		pamt_pair_free(p, NULL, &pair);
@@ -196,7 +202,9 @@ static int claim_promote(struct pamt *p, unsigned long region, pamt_call_t call,
 		local_irq_restore(sec.flags);
 		return -EBUSY;
 	}
+	pamt_claimed();
 	status = pamt_seamcall(p, region, PAMT_LEAF_PROMOTE, call, ctx);
+	pamt_published();
 	if (!status) {
 		pamt_stat(p, remove);
 		atomic_add_return_release(CLAIM_ABSENT - CLAIM_REMOVING, word);

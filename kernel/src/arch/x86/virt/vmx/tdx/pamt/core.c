@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <asm/shared/tdx_errno.h>
+#include <trace/events/tdx_pamt.h>
 
 #include "transition.h"
 
@@ -59,17 +60,14 @@ static int fallback_init(struct pamt *p)
 	return f->readers ? 0 : -ENOMEM;
 }
 
-int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned long nr_regions)
+static int init_over_ranges(struct pamt *p)
 {
+	const struct pamt_ops *ops = p->ops;
 	unsigned long i, nr_locks = ops->has_locks ? 1UL << ops->lock_bits : 0;
+	unsigned int r;
 
-	memset(p, 0, sizeof(*p));
-	p->ops = ops;
-	p->first_region = base >> PMD_SHIFT;
-	p->nr_regions = nr_regions;
 	p->lock_bits = ops->lock_bits;
-
-	p->count = kvcalloc(nr_regions, sizeof(*p->count), GFP_KERNEL);
+	p->nr_regions = p->ranges[p->nr_ranges - 1].end;
 	p->stats = alloc_percpu(struct pamt_stats);
 	if (nr_locks)
 		p->locks = kvcalloc(nr_locks, sizeof(*p->locks), GFP_KERNEL);
@@ -77,8 +75,9 @@ int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned lon
 		pamt_destroy(p);
 		return -ENOMEM;
 	}
-	for (i = 0; i < nr_regions; i++)
-		atomic_set(&p->count[i], ops->absent);
+	for (r = 0; r < p->nr_ranges; r++)
+		for (i = p->ranges[r].first; i < p->ranges[r].end; i++)
+			atomic_set(&p->count[i], ops->absent);
 	for (i = 0; i < nr_locks; i++) {
 		spin_lock_init(&p->locks[i].lock);
 		p->locks[i].region = PAMT_NO_REGION;
@@ -89,12 +88,38 @@ int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned lon
 	return 0;
 }
 
+int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned long nr_regions)
+{
+	memset(p, 0, sizeof(*p));
+	p->ops = ops;
+	p->first_region = base >> PMD_SHIFT;
+	p->count = kvcalloc(nr_regions, sizeof(*p->count), GFP_KERNEL);
+	p->owns_count = true;
+	p->whole.end = nr_regions;
+	p->ranges = &p->whole;
+	p->nr_ranges = 1;
+	return init_over_ranges(p);
+}
+
+int pamt_init_sparse(struct pamt *p, const struct pamt_ops *ops, u64 base, atomic_t *count,
+		     const struct pamt_range *ranges, unsigned int nr_ranges)
+{
+	memset(p, 0, sizeof(*p));
+	p->ops = ops;
+	p->first_region = base >> PMD_SHIFT;
+	p->count = count;
+	p->ranges = ranges;
+	p->nr_ranges = nr_ranges;
+	return init_over_ranges(p);
+}
+
 void pamt_destroy(struct pamt *p)
 {
 	free_percpu(p->fallback.readers);
 	free_percpu(p->stats);
 	kvfree(p->locks);
-	kvfree(p->count);
+	if (p->owns_count)
+		kvfree(p->count);
 	p->fallback.readers = NULL;
 	p->stats = NULL;
 	p->locks = NULL;
@@ -104,16 +129,32 @@ void pamt_destroy(struct pamt *p)
 int pamt_idle(const struct pamt *p, unsigned long *region)
 {
 	unsigned long i;
+	unsigned int r;
 
 	if (!p->ops->users)
 		return 0;
-	for (i = 0; i < p->nr_regions; i++) {
-		if (atomic_read(&p->count[i]) != p->ops->absent) {
-			*region = i;
-			return -EBUSY;
+	for (r = 0; r < p->nr_ranges; r++) {
+		for (i = p->ranges[r].first; i < p->ranges[r].end; i++) {
+			if (atomic_read(&p->count[i]) != p->ops->absent) {
+				*region = i;
+				return -EBUSY;
+			}
 		}
 	}
 	return 0;
+}
+
+int pamt_map_2m(struct pamt *p, unsigned long region)
+{
+	const struct pamt_ops *ops = p->ops;
+
+	if (ops->preinstalled)
+		return -EBUSY;
+	if (!ops->users)
+		return 0;
+	if (ops->drop)
+		return ops->drop(p, region);
+	return atomic_read(&p->count[region]) == ops->absent ? 0 : -EBUSY;
 }
 
 /* ------------------------------------------------------------ the fallback */
@@ -211,9 +252,10 @@ static enum pamt_operand busy_operand(u64 status)
 	}
 }
 
-static void count_busy(struct pamt *p, enum pamt_leaf leaf, u64 status)
+static void count_busy(struct pamt *p, unsigned long region, enum pamt_leaf leaf, u64 status)
 {
 	this_cpu_ptr(p->stats)->busy[leaf][busy_operand(status)]++;
+	trace_tdx_pamt_busy(pamt_region_hpa(p, region), leaf, status);
 }
 
 /*
@@ -241,13 +283,13 @@ u64 pamt_seamcall(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pam
 	if (likely(!status_busy(status)))
 		return status;
 
-	count_busy(p, leaf, status);
+	count_busy(p, region, leaf, status);
 	pamt_busy_wait(p, region);
 	status = call(p, region, ctx);
 	fallback_admit(p);
 	this_cpu_ptr(p->stats)->seamcall[leaf]++;
 	if (WARN_ON_ONCE(status_busy(status)))
-		count_busy(p, leaf, status);
+		count_busy(p, region, leaf, status);
 	return status;
 }
 
@@ -267,6 +309,7 @@ int pamt_install_claimed(struct pamt *p, unsigned long region, const struct pamt
 {
 	u64 status = pamt_seamcall(p, region, in->leaf, in->call, in->ctx);
 
+	trace_tdx_pamt_install(pamt_region_hpa(p, region), in->leaf, status);
 	if (WARN_ON_ONCE(status))
 		return -EIO;
 	pamt_stat(p, install);
@@ -277,6 +320,7 @@ int pamt_remove_claimed(struct pamt *p, unsigned long region, struct pamt_pair *
 {
 	u64 status = pamt_seamcall(p, region, PAMT_LEAF_REMOVE, pamt_call_remove, pair);
 
+	trace_tdx_pamt_remove(pamt_region_hpa(p, region), PAMT_LEAF_REMOVE, status);
 	if (WARN_ON_ONCE(status)) {
 		/* The module may still own the pages: they stay where they are. */
 		pamt_stat(p, leaked);

@@ -19,6 +19,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/lockdep.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -142,6 +143,14 @@ struct pamt_waiting {
 	bool same_region;
 };
 
+/*
+ * Lockdep's view of the state words: whoever claims a region holds this map from
+ * claim to publish, whoever waits for one acquires it while it waits. So a wait
+ * under a lock that a claimant may need is reported, and lock_stat counts waits
+ * for words beside those for locks.
+ */
+extern struct lockdep_map pamt_word_map;
+
 void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigned long region,
 		     unsigned long holder);
 void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what);
@@ -157,7 +166,11 @@ void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what);
 		int __v;                                                \
 									\
 		pamt_wait_begin((p), &__w, (word), (region), (holder)); \
+		lock_map_acquire(&pamt_word_map);                       \
+		lock_contended(&pamt_word_map, _THIS_IP_);              \
 		__v = atomic_cond_read_acquire((word), (cond));         \
+		lock_acquired(&pamt_word_map, _THIS_IP_);               \
+		lock_map_release(&pamt_word_map);                       \
 		pamt_wait_end((p), &__w, (word));                       \
 		__v;                                                    \
 	})
@@ -227,9 +240,21 @@ struct pamt_ops {
 	 * if anybody but the 4K mappings holds a reference. 0, -EBUSY or -EIO.
 	 */
 	int (*promote)(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx);
+	/*
+	 * Give back the pair of @region if it is retained without a user; NULL: this
+	 * strategy retains none. 0, -EBUSY if there are users.
+	 */
+	int (*drop)(struct pamt *p, unsigned long region);
 	/* Users of @region; meaningful at rest. */
 	unsigned int (*users)(const struct pamt *p, unsigned long region);
 };
+
+/* Regions @first .. @end - 1. */
+struct pamt_range {
+	unsigned long first, end;
+};
+
+struct pamt_seam;
 
 struct pamt {
 	/* Read by every get and put, written never. */
@@ -240,8 +265,13 @@ struct pamt {
 	unsigned long first_region;
 	unsigned long nr_regions;
 	const struct pamt_ops *ops;
-	void *seam;			/* who answers SEAMCALLs; NULL: the CPU */
-	void *supply;			/* where pages come from; NULL: the page allocator */
+	/* Who answers SEAMCALLs and supplies pages; NULL: the CPU and the page allocator. */
+	const struct pamt_seam *seam;
+	/* Where there is memory: only these words of count exist. */
+	const struct pamt_range *ranges;
+	unsigned int nr_ranges;
+	struct pamt_range whole;	/* the only range of an instance without holes */
+	bool owns_count;
 	size_t strategy_bytes;		/* what the strategy adds: locks, per-CPU state */
 
 	struct pamt_fallback fallback ____cacheline_aligned_in_smp;
@@ -264,10 +294,23 @@ static __always_inline u64 pamt_region_hpa(const struct pamt *p, unsigned long r
  * Set up @p for @nr_regions regions from the 2M-aligned physical address @base,
  * all absent. 0, -ENOMEM. pamt_destroy() frees; pamt_idle() says whether every
  * count is zero (0), else -EBUSY with the first region that is not.
+ * pamt_init_sparse(): the same over the caller's words, which exist for the
+ * regions of @ranges only; words and ranges must outlive @p.
  */
 int pamt_init(struct pamt *p, const struct pamt_ops *ops, u64 base, unsigned long nr_regions);
+int pamt_init_sparse(struct pamt *p, const struct pamt_ops *ops, u64 base, atomic_t *count,
+		     const struct pamt_range *ranges, unsigned int nr_ranges);
 void pamt_destroy(struct pamt *p);
 int pamt_idle(const struct pamt *p, unsigned long *region);
+
+/*
+ * @region is about to be mapped at 2M: such a mapping takes no reference and
+ * wants no pair (the module refuses a 2M AUG of a region that has one, R12), so
+ * a retained pair is given back. 0, or -EBUSY if the pair cannot go: there are
+ * users, or pairs are installed for good. The caller sees to it that no 4K page
+ * of the region is given to the module meanwhile.
+ */
+int pamt_map_2m(struct pamt *p, unsigned long region);
 
 #define PAMT_DECLARE(sym, name) extern const struct pamt_ops pamt_##sym##_ops;
 PAMT_STRATEGIES(PAMT_DECLARE)
@@ -288,9 +331,9 @@ u64 tdh_phymem_pamt_remove(struct pamt *p, unsigned long region, struct pamt_pai
 
 /*
  * Page pairs. @cache is filled before any spinlock is taken and where sleeping
- * is allowed, so that alloc does neither; NULL takes them from the page
- * allocator's reserves, without sleeping. alloc: 0 or -ENOMEM. free with a
- * @cache keeps the pages there.
+ * is allowed, so that alloc does neither; NULL stands for the page allocator,
+ * and alloc may sleep then. alloc: 0 or -ENOMEM. free with a @cache keeps the
+ * pages there; a pair that REMOVE gave back is freed with NULL, in any context.
  */
 int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair);
 void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair);

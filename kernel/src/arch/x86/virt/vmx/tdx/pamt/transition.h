@@ -74,6 +74,17 @@ static inline void pamt_section_end(struct pamt *p, struct pamt_section *s)
 	local_irq_restore(s->flags);
 }
 
+/* The same for a region that is claimed in its word, which lockdep cannot see by itself. */
+static inline void pamt_claimed(void)
+{
+	lock_map_acquire(&pamt_word_map);
+}
+
+static inline void pamt_published(void)
+{
+	lock_map_release(&pamt_word_map);
+}
+
 /* How a get installs a pair: with ADD and a pair in hand, or as DEMOTE does. */
 struct pamt_install {
 	enum pamt_leaf leaf;

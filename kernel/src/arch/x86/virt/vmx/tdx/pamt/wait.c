@@ -8,8 +8,14 @@
 #include <linux/preempt.h>
 #include <linux/sched/clock.h>
 #include <trace/events/lock.h>
+#include <trace/events/tdx_pamt.h>
 
 #include "pamt.h"
+
+#ifdef CONFIG_LOCKDEP
+static struct lock_class_key pamt_word_key;
+struct lockdep_map pamt_word_map = STATIC_LOCKDEP_MAP_INIT("tdx_pamt_word", &pamt_word_key);
+#endif
 
 void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigned long region,
 		     unsigned long holder)
@@ -32,8 +38,14 @@ void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what)
 	st->wait_ns[w->same_region] += ns;
 	pamt_hist_add(&st->wait, ns);
 	preempt_enable();
+	trace_tdx_pamt_wait((unsigned long)what, w->same_region, ns);
 }
 
+/*
+ * The contention events enclose those of the queued spinlock, which come only
+ * after its pending-bit stage and not for its first waiter. Both name the same
+ * address, and perf takes the first begin and the first end of an address.
+ */
 u64 pamt_lock_slow(struct pamt *p, struct pamt_lock *l, unsigned long region)
 {
 	struct pamt_waiting w;
