@@ -16,7 +16,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "pamt.h"
+#include "host/host.h"
 #include "../emu/module/abi.h"
 #include "../emu/module/leaves.h"
 #include "../emu/module/module.h"
@@ -39,7 +39,8 @@ struct bed {
 	atomic_t errors;
 };
 
-struct pamt_cache {
+/* What a bed's "struct pamt_cache" is. */
+struct bed_cache {
 	u64 page[2];
 	bool full;
 };
@@ -51,7 +52,7 @@ static struct bed *bed_of(struct pamt *p)
 
 /* --------------------------------------- what the strategies ask for */
 
-u64 tdh_phymem_pamt_add(struct pamt *p, unsigned long region, struct pamt_pair *pair)
+static u64 bed_add(struct pamt *p, unsigned long region, struct pamt_pair *pair)
 {
 	struct tdx_module_args args = {
 		.rcx = pamt_region_hpa(p, region) | EMU_LEVEL_2M,
@@ -62,7 +63,7 @@ u64 tdh_phymem_pamt_add(struct pamt *p, unsigned long region, struct pamt_pair *
 	return emu_seamcall(&bed_of(p)->module, EMU_TDH_PHYMEM_PAMT_ADD, &args);
 }
 
-u64 tdh_phymem_pamt_remove(struct pamt *p, unsigned long region, struct pamt_pair *pair)
+static u64 bed_remove(struct pamt *p, unsigned long region, struct pamt_pair *pair)
 {
 	struct tdx_module_args args = { .rcx = pamt_region_hpa(p, region) | EMU_LEVEL_2M };
 	u64 status = emu_seamcall(&bed_of(p)->module, EMU_TDH_PHYMEM_PAMT_REMOVE, &args);
@@ -74,8 +75,9 @@ u64 tdh_phymem_pamt_remove(struct pamt *p, unsigned long region, struct pamt_pai
 	return status;
 }
 
-int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
+static int bed_alloc(struct pamt *p, struct pamt_cache *opaque, struct pamt_pair *pair)
 {
+	struct bed_cache *cache = (struct bed_cache *)opaque;
 	struct bed *bed = bed_of(p);
 	unsigned long flags;
 	int err = -ENOMEM;
@@ -96,7 +98,7 @@ int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *
 	return err;
 }
 
-void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
+static void bed_free_pair(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
 {
 	struct bed *bed = bed_of(p);
 	unsigned long flags;
@@ -108,6 +110,13 @@ void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *
 	bed->page[bed->nr_pages++] = pair->hpa[1];
 	spin_unlock_irqrestore(&bed->lock, flags);
 }
+
+static const struct pamt_seam bed_seam = {
+	.add = bed_add,
+	.remove = bed_remove,
+	.alloc = bed_alloc,
+	.free = bed_free_pair,
+};
 
 /* ------------------------------------------------------------------ bed */
 
@@ -176,6 +185,7 @@ static struct bed *bed_new(struct kunit *test)
 		KUNIT_FAIL_AND_ABORT(test, "out of memory");
 	}
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, bed_free, bed), 0);
+	bed->pamt.seam = &bed_seam;
 	spin_lock_init(&bed->lock);
 	for (pa = BED_BACKED; pa > BED_FIRST_PAGE; pa -= PAGE_SIZE)
 		bed->page[bed->nr_pages++] = pa - PAGE_SIZE;
@@ -409,9 +419,9 @@ static void mutual_body(struct crew *crew, unsigned int id)
 	unsigned int n;
 
 	for (n = 0; n < 3000; n++) {
-		struct pamt_cache cache = { .page = { pages, pages + PAGE_SIZE }, .full = true };
+		struct bed_cache cache = { .page = { pages, pages + PAGE_SIZE }, .full = true };
 
-		if (bed->pamt.ops->get(&bed->pamt, mine, &cache) || !has_pair(bed, mine))
+		if (bed->pamt.ops->get(&bed->pamt, mine, (struct pamt_cache *)&cache) || !has_pair(bed, mine))
 			atomic_inc(&bed->errors);
 		put(bed, mine);
 	}

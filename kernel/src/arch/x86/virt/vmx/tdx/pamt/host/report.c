@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is known of Dynamic PAMT on this host: the number of pairs, the counts
+ * against what the TDX module says, and the few facts that have a place in sysfs,
+ * for users without debugfs.
+ */
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/sysfs.h>
+#include <asm/tdx.h>
+#include <asm/tdx_pamt.h>
+
+#include "../../seamcall_internal.h"
+#include "../../tdx.h"
+#include "host.h"
+
+/* TDH.PHYMEM.PAGE.RDMD: the type's low bits; the answer of an entry that has a pair. */
+#define RDMD_TYPE GENMASK_ULL(7, 0)
+#define RDMD_PT_PAMT 15
+
+u64 pamt_host_pairs(void)
+{
+	u64 pairs = 0;
+	unsigned int cpu;
+
+	lockdep_assert_held(&pamt_host_mutex);
+	if (!pamt_host.pamt)
+		return 0;
+	if (pamt_host.pamt->ops->preinstalled)
+		return pamt_host.preinstalled;
+	for_each_possible_cpu(cpu) {
+		const struct pamt_stats *s = per_cpu_ptr(pamt_host.pamt->stats, cpu);
+
+		pairs += s->install - s->remove;
+	}
+	return pairs;
+}
+
+/* 1: the module has a pair for @region; 0: it has none; -EIO: it does not say. */
+static int module_has_pair(struct pamt *p, unsigned long region)
+{
+	struct tdx_module_args args = {
+		.rcx = pamt_region_hpa(p, region) | TDX_PS_2M,
+	};
+
+	if (seamcall_ret(TDH_PHYMEM_PAGE_RDMD, &args))
+		return -EIO;
+	return (args.rcx & RDMD_TYPE) == RDMD_PT_PAMT;
+}
+
+static void audit_region(struct pamt *p, unsigned long region, struct pamt_audit *a)
+{
+	unsigned int users = p->ops->users ? p->ops->users(p, region) : 0;
+	int pair = module_has_pair(p, region);
+
+	a->regions++;
+	a->counted += !!users;
+	if (pair < 0) {
+		a->unreadable++;
+		return;
+	}
+	a->with_pair += pair;
+	/* A strategy may retain the pair of a region without users. */
+	if (!p->ops->users || (users && pair) || (!users && (!pair || p->ops->drop)))
+		return;
+	if (!a->mismatches++)
+		a->first = pamt_region_hpa(p, region);
+}
+
+void pamt_host_audit(struct pamt_audit *a)
+{
+	struct pamt *p = pamt_host.pamt;
+	unsigned long i;
+	unsigned int r;
+
+	lockdep_assert_held(&pamt_host_mutex);
+	memset(a, 0, sizeof(*a));
+	for (r = 0; r < p->nr_ranges; r++) {
+		for (i = p->ranges[r].first; i < p->ranges[r].end; i++) {
+			audit_region(p, i, a);
+			cond_resched();
+		}
+	}
+}
+
+/* ----------------------------------------------------------------- sysfs */
+
+static ssize_t strategy_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	guard(mutex)(&pamt_host_mutex);
+	return sysfs_emit(buf, "%s\n", pamt_host.ops ? pamt_host.ops->name : "static");
+}
+static DEVICE_ATTR_RO(strategy);
+
+static ssize_t pairs_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	guard(mutex)(&pamt_host_mutex);
+	return sysfs_emit(buf, "%llu\n", pamt_host_pairs());
+}
+static DEVICE_ATTR_RO(pairs);
+
+static ssize_t boot_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", pamt_host.boot_bytes);
+}
+static DEVICE_ATTR_RO(boot_bytes);
+
+static ssize_t static_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", pamt_host.static_bytes);
+}
+static DEVICE_ATTR_RO(static_bytes);
+
+static struct attribute *pamt_attrs[] = {
+	&dev_attr_strategy.attr,
+	&dev_attr_pairs.attr,
+	&dev_attr_boot_bytes.attr,
+	&dev_attr_static_bytes.attr,
+	NULL,
+};
+
+const struct attribute_group tdx_pamt_group = {
+	.name = "pamt",
+	.attrs = pamt_attrs,
+};
+EXPORT_SYMBOL_FOR_MODULES(tdx_pamt_group, "tdx-host");
