@@ -36,6 +36,7 @@ struct bed {
 	bool fail_alloc;
 	bool discard;			/* freed pages are the caller's affair */
 	unsigned int busy;		/* PAMT SEAMCALLs still to be answered BUSY */
+	u64 fail_leaf;			/* answered with an error, if not 0 */
 	atomic_t errors;
 };
 
@@ -124,6 +125,8 @@ static u64 bed_inject(struct emu_module *m, const struct emu_call *c)
 {
 	struct bed *bed = m->priv;
 
+	if (bed->fail_leaf && c->leaf == bed->fail_leaf)
+		return EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX;
 	if (!bed->busy ||
 	    (c->leaf != EMU_TDH_PHYMEM_PAMT_ADD && c->leaf != EMU_TDH_PHYMEM_PAMT_REMOVE))
 		return 0;
@@ -240,6 +243,16 @@ static struct pamt_stats *stats(struct kunit *test, struct bed *bed)
 
 /* ---------------------------------------------------------------- tests */
 
+static u64 call_add(struct pamt *p, unsigned long region, void *pair)
+{
+	return tdh_phymem_pamt_add(p, region, pair);
+}
+
+static u64 call_remove(struct pamt *p, unsigned long region, void *pair)
+{
+	return tdh_phymem_pamt_remove(p, region, pair);
+}
+
 static void pamt_first_and_last(struct kunit *test)
 {
 	struct bed *bed = bed_new(test);
@@ -275,6 +288,90 @@ static void pamt_alloc_fails(struct kunit *test)
 	bed_audit(test, bed);
 }
 
+/* A failed install changes nothing; the region can be used when the cause is gone. */
+static void pamt_add_fails(struct kunit *test)
+{
+	struct bed *bed = bed_new(test);
+
+	bed->fail_leaf = EMU_TDH_PHYMEM_PAMT_ADD;
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, get(bed, 11), -EIO);
+	}
+	KUNIT_EXPECT_EQ(test, stats(test, bed)->get_failed, 1);
+	bed_audit(test, bed);
+	bed->fail_leaf = 0;
+	KUNIT_EXPECT_EQ(test, get(bed, 11), 0);
+	KUNIT_EXPECT_TRUE(test, has_pair(bed, 11));
+	put(bed, 11);
+	bed_audit(test, bed);
+}
+
+/* A failed remove leaves the pair in place for good (R9), and the region usable. */
+static void pamt_remove_fails(struct kunit *test)
+{
+	struct bed *bed = bed_new(test);
+	struct pamt_stats *sum;
+	unsigned long region;
+
+	KUNIT_ASSERT_EQ(test, get(bed, 12), 0);
+	bed->fail_leaf = EMU_TDH_PHYMEM_PAMT_REMOVE;
+	kunit_warning_suppress(test) {
+		put(bed, 12);
+	}
+	bed->fail_leaf = 0;
+	KUNIT_EXPECT_TRUE(test, has_pair(bed, 12));
+	KUNIT_EXPECT_EQ(test, bed->pamt.ops->users(&bed->pamt, 12), 1);
+	KUNIT_EXPECT_EQ(test, get(bed, 12), 0);
+	put(bed, 12);
+	KUNIT_EXPECT_TRUE(test, has_pair(bed, 12));
+	sum = stats(test, bed);
+	KUNIT_EXPECT_EQ(test, sum->leaked, 1);
+	KUNIT_EXPECT_EQ(test, sum->install, 1);
+	KUNIT_EXPECT_EQ(test, sum->remove, 0);
+	KUNIT_EXPECT_EQ(test, pamt_idle(&bed->pamt, &region), -EBUSY);
+	KUNIT_EXPECT_EQ(test, region, 12);
+	KUNIT_EXPECT_EQ(test, pamt_map_2m(&bed->pamt, 12), -EBUSY);
+	KUNIT_EXPECT_EQ(test, bed->nr_pages, BED_NR_PAGES - 2);
+}
+
+/* A pair that was not needed is back, whoever won. */
+static void pamt_split_fails(struct kunit *test)
+{
+	struct bed *bed = bed_new(test);
+	struct pamt *p = &bed->pamt;
+	struct pamt_pair pair;
+
+	KUNIT_ASSERT_EQ(test, pamt_pair_alloc(p, NULL, &pair), 0);
+	bed->fail_leaf = EMU_TDH_PHYMEM_PAMT_ADD;
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, p->ops->demote(p, 35, call_add, &pair), -EIO);
+	}
+	KUNIT_EXPECT_EQ(test, p->ops->users(p, 35), 0);
+	bed->fail_leaf = 0;
+	KUNIT_ASSERT_EQ(test, p->ops->demote(p, 35, call_add, &pair), 0);
+	bed->fail_leaf = EMU_TDH_PHYMEM_PAMT_REMOVE;
+	KUNIT_EXPECT_EQ(test, p->ops->promote(p, 35, call_remove, &pair), -EIO);
+	KUNIT_EXPECT_EQ(test, p->ops->users(p, 35), PAMT_REGION_PAGES);
+	bed->fail_leaf = 0;
+	KUNIT_EXPECT_EQ(test, p->ops->promote(p, 35, call_remove, &pair), 0);
+	pamt_pair_free(p, NULL, &pair);
+	bed_audit(test, bed);
+}
+
+/* A 2M mapping takes no reference and wants a region without a pair (R12). */
+static void pamt_before_2m(struct kunit *test)
+{
+	struct bed *bed = bed_new(test);
+
+	KUNIT_EXPECT_EQ(test, pamt_map_2m(&bed->pamt, 14), 0);
+	KUNIT_ASSERT_EQ(test, get(bed, 14), 0);
+	KUNIT_EXPECT_EQ(test, pamt_map_2m(&bed->pamt, 14), -EBUSY);
+	put(bed, 14);
+	KUNIT_EXPECT_EQ(test, pamt_map_2m(&bed->pamt, 14), 0);
+	KUNIT_EXPECT_FALSE(test, has_pair(bed, 14));
+	bed_audit(test, bed);
+}
+
 static void pamt_busy_once(struct kunit *test)
 {
 	struct bed *bed = bed_new(test);
@@ -291,16 +388,6 @@ static void pamt_busy_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sum->busy[PAMT_LEAF_REMOVE][PAMT_BUSY_REGION], 1);
 	KUNIT_EXPECT_EQ(test, sum->seamcall[PAMT_LEAF_ADD], 2);
 	bed_audit(test, bed);
-}
-
-static u64 call_add(struct pamt *p, unsigned long region, void *pair)
-{
-	return tdh_phymem_pamt_add(p, region, pair);
-}
-
-static u64 call_remove(struct pamt *p, unsigned long region, void *pair)
-{
-	return tdh_phymem_pamt_remove(p, region, pair);
 }
 
 static void pamt_split_and_merge(struct kunit *test)
@@ -463,8 +550,12 @@ static void pamt_hist_bins(struct kunit *test)
 static struct kunit_case pamt_cases[] = {
 	KUNIT_CASE_PARAM(pamt_first_and_last, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_alloc_fails, strategy_gen_params),
+	KUNIT_CASE_PARAM(pamt_add_fails, strategy_gen_params),
+	KUNIT_CASE_PARAM(pamt_remove_fails, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_busy_once, strategy_gen_params),
+	KUNIT_CASE_PARAM(pamt_before_2m, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_split_and_merge, strategy_gen_params),
+	KUNIT_CASE_PARAM(pamt_split_fails, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_mutual, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_stress, strategy_gen_params),
 	KUNIT_CASE(pamt_hist_bins),

@@ -182,6 +182,8 @@ static struct pamt *new_instance(const struct pamt_ops *ops)
 		kfree(p);
 		p = NULL;
 	}
+	if (p)
+		p->seam = pamt_host.seam;
 	return p;
 }
 
@@ -243,6 +245,48 @@ int pamt_host_switch(const struct pamt_ops *ops)
 	free_instance(old);
 	return 0;
 }
+
+static void begin(void)
+{
+	pamt_host.ops = pamt_host.pamt->ops;
+	bind_calls(pamt_host.ops);
+	static_branch_enable(&pamt_host_on);
+}
+
+#if IS_ENABLED(CONFIG_TDX_PAMT_KUNIT_TEST)
+int pamt_host_test_begin(const struct pamt_ops *ops, const struct pamt_seam *seam,
+			 unsigned long start, unsigned long end)
+{
+	int err;
+
+	guard(mutex)(&pamt_host_mutex);
+	if (pamt_host.pamt)
+		return -EBUSY;
+	err = pamt_words_alloc(&pamt_host.words, &start, &end, 1);
+	if (err)
+		return err;
+	pamt_host.seam = seam;
+	pamt_host.pamt = new_instance(ops);
+	if (!pamt_host.pamt) {
+		pamt_words_free(&pamt_host.words);
+		pamt_host.seam = NULL;
+		return -ENOMEM;
+	}
+	begin();
+	return 0;
+}
+
+void pamt_host_test_end(void)
+{
+	guard(mutex)(&pamt_host_mutex);
+	static_branch_disable(&pamt_host_on);
+	free_instance(pamt_host.pamt);
+	pamt_host.pamt = NULL;
+	pamt_host.seam = NULL;
+	pamt_host.ops = pamt_find_ops("static");
+	pamt_words_free(&pamt_host.words);
+}
+#endif
 
 /* ---------------------------------------------------------------- set-up */
 
@@ -310,7 +354,6 @@ void __init tdx_pamt_setup(const struct tdx_sys_info *sysinfo, const struct list
 		pr_info("Dynamic PAMT: off, %s\n", why);
 		return;
 	}
-	pamt_host.ops = ops;
 	bits_per_page = sysinfo->tdmr.pamt_page_bitmap_entry_bits;
 	dynamic = true;
 }
@@ -422,10 +465,8 @@ void __init tdx_pamt_start(unsigned long pamt_kb)
 			return;
 		free_instance(p);
 		pamt_host.pamt = p = new;
-		pamt_host.ops = ops;
 	}
-	bind_calls(p->ops);
-	static_branch_enable(&pamt_host_on);
+	begin();
 	pr_info("Dynamic PAMT: %s, %llu KB at boot instead of %llu KB, %lu KB of counts for %lu regions\n",
 		p->ops->name, pamt_host.boot_bytes >> 10, pamt_host.static_bytes >> 10,
 		pamt_host.words.nr_pages << (PAGE_SHIFT - 10), pamt_host.words.nr_regions);

@@ -16,7 +16,8 @@
 
 /*
  * Who answers SEAMCALLs and supplies pages of an instance, where that is not the
- * CPU and the page allocator; for tests. As the functions of pamt.h.
+ * CPU and the page allocator; for tests. As the functions of pamt.h; without alloc
+ * and free, pages are the page allocator's.
  */
 struct pamt_seam {
 	u64 (*add)(struct pamt *p, unsigned long region, struct pamt_pair *pair);
@@ -105,6 +106,7 @@ bool pamt_words_have(const struct pamt_words *w, unsigned long region);
 struct pamt_host {
 	struct pamt *pamt;		/* NULL: Dynamic PAMT is off */
 	const struct pamt_ops *ops;	/* what is in force, also if Dynamic PAMT is off */
+	const struct pamt_seam *seam;	/* of pamt and those that follow it; NULL but in tests */
 	struct pamt_words words;
 	unsigned int nr_tds;		/* TDR pages handed out */
 	unsigned long preinstalled;	/* pairs installed at boot (null) */
@@ -124,6 +126,16 @@ extern struct mutex pamt_host_mutex;
 int pamt_host_switch(const struct pamt_ops *ops);
 /* May @ops be switched to at run time? */
 bool pamt_host_switchable(const struct pamt_ops *ops);
+
+#if IS_ENABLED(CONFIG_TDX_PAMT_KUNIT_TEST)
+/*
+ * A host without Dynamic PAMT runs it over @seam, for the memory [@start, @end)
+ * (frame numbers), until pamt_host_test_end(). 0, -ENOMEM, -EBUSY if it is on.
+ */
+int pamt_host_test_begin(const struct pamt_ops *ops, const struct pamt_seam *seam,
+			 unsigned long start, unsigned long end);
+void pamt_host_test_end(void);
+#endif
 
 /* Pairs that are in place now. Exact at rest. Under the mutex. */
 u64 pamt_host_pairs(void);

@@ -72,7 +72,7 @@ int pamt_pair_alloc(struct pamt *p, struct pamt_cache *opaque, struct pamt_pair 
 	struct page *page[PAIR_PAGES];
 	unsigned int i;
 
-	if (p->seam)
+	if (p->seam && p->seam->alloc)
 		return p->seam->alloc(p, opaque, pair);
 	for (i = 0; i < PAIR_PAGES; i++) {
 		page[i] = take_page(cache);
@@ -96,7 +96,7 @@ void pamt_pair_free(struct pamt *p, struct pamt_cache *opaque, struct pamt_pair 
 	struct tdx_pamt_cache *cache = (struct tdx_pamt_cache *)opaque;
 	unsigned int i;
 
-	if (p->seam) {
+	if (p->seam && p->seam->free) {
 		p->seam->free(p, opaque, pair);
 		return;
 	}
