@@ -32,9 +32,9 @@
 #include "transition.h"
 
 /* 2^27 registrations either way fit in a zone; bit 31 is set in all three. */
-#define CLAIM_ABSENT ((int)0x88000000)
-#define CLAIM_INSTALLING ((int)0xa8000000)
-#define CLAIM_REMOVING ((int)0xc8000000)
+#define CLAIM_ABSENT ((int)0x88000000U)
+#define CLAIM_INSTALLING ((int)0xa8000000U)
+#define CLAIM_REMOVING ((int)0xc8000000U)
 #define CLAIM_IDLE (-1)
 #define CLAIM_ZONE(v) ((u32)(v) >> 28)
 
@@ -51,7 +51,8 @@ static inline int claim_registered(int v)
 
 static inline bool claim_underflow(int v)
 {
-	return v < CLAIM_IDLE && (CLAIM_ZONE(v) == CLAIM_ZONE(CLAIM_IDLE) || claim_registered(v) < 0);
+	return v < CLAIM_IDLE &&
+	       (CLAIM_ZONE(v) == CLAIM_ZONE(CLAIM_IDLE) || claim_registered(v) < 0);
 }
 
 /* A put without its get must not take away what the next get registers. */

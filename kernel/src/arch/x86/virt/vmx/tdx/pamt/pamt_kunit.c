@@ -150,7 +150,8 @@ static void bed_init_module(struct kunit *test, struct bed *bed, bool dynamic)
 		.pamt_1g_base = 1UL << 20, .pamt_1g_size = PAGE_SIZE,
 		.pamt_2m_base = 2UL << 20, .pamt_2m_size = 2 * PAGE_SIZE,
 		.pamt_4k_base = 3UL << 20,
-		.pamt_4k_size = dynamic ? EMU_1G_SIZE / PAGE_SIZE / 8 : EMU_1G_SIZE / PAGE_SIZE * 16,
+		.pamt_4k_size = dynamic ? EMU_1G_SIZE / PAGE_SIZE / 8 :
+					  EMU_1G_SIZE / PAGE_SIZE * 16,
 		.reserved = { { .offset = 0, .size = BED_FIRST_PAGE } },
 		.nr_reserved = 1,
 	};
@@ -179,7 +180,7 @@ static struct bed *bed_new(struct kunit *test)
 
 	if (!ops->users)
 		kunit_skip(test, "%s keeps no count", ops->name);
-	bed = kvzalloc(sizeof(*bed), GFP_KERNEL);
+	bed = kvzalloc_obj(*bed);
 	KUNIT_ASSERT_NOT_NULL(test, bed);
 	bed->module.mem = vzalloc(BED_BACKED);
 	if (!bed->module.mem || pamt_init(&bed->pamt, ops, 0, EMU_1G_SIZE / EMU_2M_SIZE)) {
@@ -219,7 +220,8 @@ static bool has_pair(struct bed *bed, unsigned long region)
 {
 	struct tdx_module_args args = { .rcx = pamt_region_hpa(&bed->pamt, region) };
 
-	return !emu_seamcall(&bed->module, EMU_TDH_PHYMEM_PAGE_RDMD, &args) && args.r8 == EMU_LEVEL_4K;
+	return !emu_seamcall(&bed->module, EMU_TDH_PHYMEM_PAGE_RDMD, &args) &&
+	       args.r8 == EMU_LEVEL_4K;
 }
 
 static int get(struct bed *bed, unsigned long region)
@@ -508,7 +510,8 @@ static void mutual_body(struct crew *crew, unsigned int id)
 	for (n = 0; n < 3000; n++) {
 		struct bed_cache cache = { .page = { pages, pages + PAGE_SIZE }, .full = true };
 
-		if (bed->pamt.ops->get(&bed->pamt, mine, (struct pamt_cache *)&cache) || !has_pair(bed, mine))
+		if (bed->pamt.ops->get(&bed->pamt, mine, (struct pamt_cache *)&cache) ||
+		    !has_pair(bed, mine))
 			atomic_inc(&bed->errors);
 		put(bed, mine);
 	}

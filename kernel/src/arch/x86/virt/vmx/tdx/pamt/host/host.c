@@ -32,6 +32,7 @@
 #define PAMT_CONFIG_DYNAMIC BIT_ULL(16)
 
 struct pamt_host pamt_host __read_mostly;
+/* See host.h: protects pamt_host against switching. */
 DEFINE_MUTEX(pamt_host_mutex);
 
 static bool dynamic __initdata;	/* decided for, from tdx_pamt_setup() on */
@@ -464,7 +465,8 @@ void __init tdx_pamt_start(unsigned long pamt_kb)
 		if (WARN_ON(!new))
 			return;
 		free_instance(p);
-		pamt_host.pamt = p = new;
+		pamt_host.pamt = new;
+		p = new;
 	}
 	begin();
 	pr_info("Dynamic PAMT: %s, %llu KB at boot instead of %llu KB, %lu KB of counts for %lu regions\n",

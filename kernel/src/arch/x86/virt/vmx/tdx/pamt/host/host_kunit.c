@@ -170,15 +170,13 @@ static void host_control_page(struct kunit *test)
 }
 
 /* A full cache serves a get in atomic context; pages that were not needed stay in it. */
-static void host_cache(struct kunit *test)
+static void check_cache(struct kunit *test, struct page *page)
 {
 	DEFINE_SPINLOCK(lock);
 	struct tdx_pamt_cache cache;
-	struct page *page = alloc_page(GFP_KERNEL);
 	u64 before = pairs();
 	int err;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
 	tdx_pamt_cache_init(&cache);
 	KUNIT_EXPECT_EQ(test, tdx_pamt_cache_fill(&cache, 2), 0);
 	KUNIT_EXPECT_EQ(test, cache.nr, 4);
@@ -187,6 +185,7 @@ static void host_cache(struct kunit *test)
 	spin_unlock(&lock);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, cache.nr, 4 - 2 * (pairs() - before));
+	/* One that takes a pair for every get brings it back. */
 	KUNIT_EXPECT_EQ(test, tdx_pamt_get(page_to_pfn(page), &cache), 0);
 	KUNIT_EXPECT_EQ(test, cache.nr, 4 - 2 * (pairs() - before));
 	tdx_pamt_put(page_to_pfn(page));
@@ -199,6 +198,21 @@ static void host_cache(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, tdx_pamt_get(page_to_pfn(page), &cache), -ENOMEM);
 		KUNIT_EXPECT_EQ(test, pairs(), before);
 	}
+}
+
+static void host_cache(struct kunit *test)
+{
+	const struct pamt_ops *first = active(), *ops;
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	check_cache(test, page);
+	for (i = 0; pamt_host_switchable(first) && (ops = pamt_ops_at(i)); i++)
+		if (pamt_host_switchable(ops) && !pamt_host_switch(ops))
+			check_cache(test, page);
+	if (pamt_host_switchable(first))
+		KUNIT_EXPECT_EQ(test, pamt_host_switch(first), 0);
 	__free_page(page);
 }
 

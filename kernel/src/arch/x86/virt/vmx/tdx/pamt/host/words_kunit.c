@@ -26,6 +26,7 @@ static const struct map_case map_cases[] = {
 	{ "unaligned ends", 1, { SZ_1M }, { SZ_1G - SZ_4K }, 1, 512, 1 },
 	{ "two in one region", 2, { SZ_2M, SZ_2M + SZ_1M }, { SZ_2M + SZ_4K, 2 * SZ_2M }, 1, 1, 1 },
 	{ "neighbours join", 2, { SZ_2M, SZ_1G }, { SZ_1G, SZ_2G }, 1, 1023, 1 },
+	{ "two ranges in a page", 2, { SZ_1M, SZ_1G + SZ_512M }, { SZ_1G, SZ_2G }, 2, 768, 1 },
 	/* A page of words covers 2 GiB: a hole below 4G, the rest above. */
 	{ "hole", 2, { SZ_1M, 4ULL * SZ_1G }, { 3ULL * SZ_1G, 6ULL * SZ_1G }, 2,
 	  1536 + 1024, 3 },

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Do the tests in the booted kernel see bugs? Each bench/tests/kernel/breaks/*.patch
+# puts one bug into the work tree of the emu kernel; the boot that it names must
+# then fail, with the text that it names. One line per break; exit 1 if any stays
+# green. Half a minute a break, after `make kernel`.
+#
+#	scripts/kernel-breaks.sh [NAME..]	all breaks, or those named
+#	scripts/kernel-breaks.sh --table	the breaks as a Markdown table
+#
+# A patch begins with lines of "Break: what is broken", "Class: area", "Boot:
+# arguments of boot.sh" (may be empty) and "Seen-as: extended regular expression",
+# which a line of boot.sh's output must match. Paths are those of the Linux tree.
+set -u
+cd "$(dirname "$0")/.." || exit 3
+
+root=$PWD
+breaks=$root/bench/tests/kernel/breaks
+build=${BUILD:-build}
+case $build in /*) ;; *) build=$root/$build ;; esac
+tree=$build/kernel/src
+log=$build/kernel/breaks.log
+applied=
+
+die() {
+	echo "kernel-breaks: $*" >&2
+	exit 3
+}
+
+# header KEY FILE: its value.
+header() {
+	sed -n -e '/^--- /q' -e "s/^$1: *//p" "$2"
+}
+
+# The work tree as kernel-source.sh left it.
+restore() {
+	[ -z "$applied" ] || patch -s -R -p1 -d "$tree" <"$applied" >>"$log" 2>&1
+	applied=
+}
+trap restore EXIT
+trap 'exit 130' INT TERM
+
+# The tree as it is; kernel-build.sh would put it right.
+compile() {
+	local compiler=${CC:-gcc}
+
+	! command -v ccache >/dev/null 2>&1 || compiler="ccache $compiler"
+	CCACHE_BASEDIR=$build/kernel CCACHE_NOHASHDIR=1 nice make -C "$tree" \
+		O="$build/kernel/emu" CC="$compiler" -j"$(nproc)" bzImage
+}
+
+case ${1:-} in
+--table)
+	echo '| break | seen as |'
+	echo '| --- | --- |'
+	for patch in "$breaks"/*.patch; do
+		echo "| $(header Break "$patch") | \`$(header Seen-as "$patch")\` |"
+	done
+	exit 0
+	;;
+-h | --help)
+	sed -n '4,15s/^#\s\?//p' scripts/kernel-breaks.sh
+	exit 0
+	;;
+-*)
+	echo "kernel-breaks: unknown option $1; valid: --table, --help" >&2
+	exit 2
+	;;
+esac
+
+patches=()
+for name in "$@"; do
+	[ -f "$breaks/$name.patch" ] || {
+		echo "kernel-breaks: no break $name; valid: $(cd "$breaks" && echo *.patch |
+			sed 's/\.patch//g')" >&2
+		exit 2
+	}
+	patches+=("$breaks/$name.patch")
+done
+[ $# -gt 0 ] || patches=("$breaks"/*.patch)
+
+FOR=emu scripts/kernel-build.sh >/dev/null || exit
+: >"$log"
+# A kernel that was changed would be probed again.
+accel=
+[ ! -e "$build/kernel/boot.no-kvm" ] || accel=--accel=tcg
+missed=0
+
+for patch in "${patches[@]}"; do
+	name=$(basename "$patch" .patch)
+	patch -s -f -p1 -d "$tree" <"$patch" >>"$log" 2>&1 || {
+		patch -s -f -R -p1 -d "$tree" <"$patch" >/dev/null 2>&1
+		die "$name does not apply to $tree: see $log"
+	}
+	applied=$patch
+	begin=$SECONDS
+	if ! compile >>"$log" 2>&1; then
+		echo "BROKEN  $name: does not compile, see $log"
+		missed=$((missed + 1))
+		restore
+		continue
+	fi
+	# shellcheck disable=SC2046,SC2086 # several arguments
+	out=$(scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" $(header Boot "$patch") 2>&1)
+	status=$?
+	if [ $status = 1 ] && grep -qE -e "$(header Seen-as "$patch")" <<<"$out"; then
+		echo "caught  $name ($((SECONDS - begin)) s)"
+	else
+		echo "MISSED  $name: boot.sh exit $status, $(tail -n 1 <<<"$out")"
+		missed=$((missed + 1))
+	fi
+	printf '%s\n' "== $name" "$out" >>"$log"
+	restore
+done
+echo "kernel-breaks: $((${#patches[@]} - missed)) of ${#patches[@]} caught"
+[ $missed = 0 ]
