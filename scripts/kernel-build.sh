@@ -83,22 +83,13 @@ build=$top/$variant
 tree=$top/src
 log=$build/log
 
-exec 8>"$top/lock"
-flock -n 8 || {
-	say "waiting for another build"
-	flock 8
-}
+take_lock "$top"
 need_tools "$log"
 "$root/scripts/kernel-source.sh" "$@" >"$top/source" 8>&- || exit
 say "$(cat "$top/source")"
 version=$(tree_version "$tree")
 
-compiler=${CC:-gcc}
-if command -v ccache >/dev/null 2>&1; then
-	compiler="ccache $compiler"
-	# Paths below the build folder count relative to it: a clone elsewhere hits too.
-	export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1
-fi
+use_ccache "$top"
 
 kmake()
 {

@@ -52,6 +52,47 @@ clean_environment()
 	export LC_ALL=C
 }
 
+# One build at a time works in the folder $1: descriptor 8. A script that was
+# started by the holder goes on.
+take_lock()
+{
+	[ "${DPAMT_LOCKED:-}" != "$1" ] || return 0
+	exec 8>"$1/lock"
+	flock -n 8 || {
+		say "waiting for another build"
+		flock 8
+	}
+	export DPAMT_LOCKED="$1"
+}
+
+# $compiler, through ccache where there is one. Paths below the build folder $1
+# count relative to it: a clone elsewhere hits too.
+use_ccache()
+{
+	compiler=${CC:-gcc}
+	command -v ccache >/dev/null 2>&1 || return 0
+	compiler="ccache $compiler"
+	export CCACHE_BASEDIR="$1" CCACHE_NOHASHDIR=1
+}
+
+# What tells the source that the folder $1 builds from another one.
+source_id()
+{
+	cat "$1/src.from" "$1/src.files" 2>/dev/null | sha256sum | cut -c 1-16
+}
+
+# Warnings and errors of the compiler's log $1 about the paths in $3, relative to
+# the tree $2.
+warnings_in()
+{
+	grep -E '(^|: )([Ww]arning|(fatal )?error): ' "$1" | grep -v '^make' |
+		sed "s,^.*$2/,,; s,^\(\.\./\)*,," | awk '!seen[$0]++' | while read -r line; do
+		case " $3 " in
+		*" ${line%%:*} "*) echo "$line" ;;
+		esac
+	done
+}
+
 # $cache and $base. The versions known are the first words of kernel/base.
 kernel_init()
 {
@@ -359,7 +400,7 @@ get_pristine()
 	exec 9>"$cache/lock"
 	flock -n 9 || {
 		say "waiting for another run"
-		flock 9
+		flock -w 1800 9 || give_up "another run has held $cache/lock for half an hour"
 	}
 	work=$cache/new
 	trap 'rm -rf "$work"' EXIT
