@@ -26,9 +26,10 @@ CCACHE := $(if $(shell command -v ccache 2>/dev/null),ccache)
 KSRC := kernel/src/arch/x86/virt/vmx/tdx
 CFLAGS_ALL := -std=gnu11 -g $(OPT) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wvla -fno-strict-aliasing -fno-common -MMD -MP $(CFLAGS)
-INC_PLAIN := -Ibench
+# TD programs (td/program.h, td/image.h) live with the emulated module.
+INC_PLAIN := -Ibench -I$(KSRC)/emu
 # Kernel sources see bench/shim where the kernel has include/.
-INC_SHIM := -Ibench -Ibench/shim -I$(KSRC)
+INC_SHIM := -Ibench -Ibench/shim -I$(KSRC) -I$(KSRC)/emu
 # libpfm4 can be done without: then there are no counter names, and a note says so.
 PFM := $(if $(shell printf '\043include <perfmon/pfmlib.h>' | $(CC) -E - 2>/dev/null),-lpfm)
 LIBS := -ljansson -lhwloc $(PFM) -lpthread -lm
@@ -37,7 +38,8 @@ LIBS := -ljansson -lhwloc $(PFM) -lpthread -lm
 
 # Compiled once for each flavour of the shim.
 # (KUnit tests are the kernel's alone.)
-SRC_FLAVOUR := $(filter-out %_kunit.c,$(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/module/*.c)) \
+SRC_FLAVOUR := $(filter-out %_kunit.c,$(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/module/*.c \
+	$(KSRC)/emu/td/*.c)) \
 	bench/shim/shim.c \
 	bench/exec/phys.c bench/exec/world.c bench/exec/shares.c bench/exec/host.c \
 	bench/exec/host_td.c

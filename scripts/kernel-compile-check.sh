@@ -5,7 +5,7 @@
 #
 # usage: scripts/kernel-compile-check.sh [--tar=FILE]
 #
-# Every .c file of kernel/src/arch/x86/virt/vmx/tdx/{pamt,emu/module} is built
+# Every .c file of kernel/src/arch/x86/virt/vmx/tdx/{pamt,emu/module,emu/td} is built
 # as an object of the kernel, unchanged, with W=1. The source is the untouched
 # Linux of the cache, from where kernel/base says, or the tarball FILE: see
 # scripts/kernel-lib.sh. stdout: what was said of these files, checkpatch's
@@ -26,7 +26,7 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
 . "$root/scripts/kernel-lib.sh"
 
 tdx=arch/x86/virt/vmx/tdx
-dirs="pamt emu/module"
+dirs="pamt emu/module emu/td"
 
 tarball=
 for arg; do

@@ -16,6 +16,7 @@
 	X(8, emu_tdh_mng_key_config, TDH_MNG_KEY_CONFIG, 0)      \
 	X(9, emu_tdh_mng_create, TDH_MNG_CREATE, 0)              \
 	X(10, emu_tdh_vp_create, TDH_VP_CREATE, 0)               \
+	X(11, emu_tdh_mng_rd, TDH_MNG_RD, 1)                     \
 	X(15, emu_tdh_mem_page_demote, TDH_MEM_PAGE_DEMOTE, 0)   \
 	X(16, emu_tdh_mr_extend, TDH_MR_EXTEND, 0)               \
 	X(17, emu_tdh_mr_finalize, TDH_MR_FINALIZE, 0)           \
@@ -26,12 +27,14 @@
 	X(22, emu_tdh_vp_init, TDH_VP_INIT, 1)                   \
 	X(23, emu_tdh_mem_page_promote, TDH_MEM_PAGE_PROMOTE, 1) \
 	X(24, emu_tdh_phymem_page_rdmd, TDH_PHYMEM_PAGE_RDMD, 0) \
+	X(26, emu_tdh_vp_rd, TDH_VP_RD, 1)                       \
 	X(28, emu_tdh_phymem_page_reclaim, TDH_PHYMEM_PAGE_RECLAIM, 0) \
 	X(29, emu_tdh_mem_page_remove, TDH_MEM_PAGE_REMOVE, 0)   \
 	X(36, emu_tdh_sys_tdmr_init, TDH_SYS_TDMR_INIT, 0)       \
 	X(38, emu_tdh_mem_track, TDH_MEM_TRACK, 0)               \
 	X(40, emu_tdh_phymem_cache_wb, TDH_PHYMEM_CACHE_WB, 0)   \
 	X(41, emu_tdh_phymem_page_wbinvd, TDH_PHYMEM_PAGE_WBINVD, 0) \
+	X(43, emu_tdh_vp_wr, TDH_VP_WR, 0)                       \
 	X(58, emu_tdh_phymem_pamt_add, TDH_PHYMEM_PAMT_ADD, 0)   \
 	X(59, emu_tdh_phymem_pamt_remove, TDH_PHYMEM_PAMT_REMOVE, 0)
 

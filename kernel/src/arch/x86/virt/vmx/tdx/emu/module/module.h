@@ -110,6 +110,9 @@ struct emu_module {
 	 */
 	unsigned int (*lp)(struct emu_module *m);
 	unsigned int lps_per_package, nr_packages;
+	/* The host's clock, and its frequency; none: it stands still. */
+	u64 (*tsc)(void);
+	u64 tsc_khz;
 	void *priv;
 
 	/* Module-private state (KOT and the like): see state.h. */

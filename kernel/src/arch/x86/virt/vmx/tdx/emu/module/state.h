@@ -72,6 +72,9 @@ enum op_state_mask {
 	OPS_MNG_INIT = 0x001,
 	OPS_BUILD = 0x002,		/* PAGE.ADD, MR.EXTEND, MR.FINALIZE, VP.INIT */
 	OPS_VP_CREATE = 0x082,		/* VP.CREATE, VP.ADDCX */
+	OPS_MNG_RD = 0x7fe,
+	OPS_VP_RD = 0x7fe,
+	OPS_VP_WR = 0x7ce,
 	OPS_SEPT_ADD = 0x3ce,
 	OPS_PAGE_AUG = 0x20e,
 	OPS_RANGE_BLOCK = 0x33e,	/* RANGE.BLOCK, PROMOTE, DEMOTE */
@@ -101,6 +104,15 @@ struct tdr {
 	u64 tdcs[MAX_TDCS_PAGES];
 };
 
+/* CPUID bits of one leaf that the host may choose. */
+struct emu_cpuid_config {
+	u32 leaf, subleaf;
+	u32 eax, ebx, ecx, edx;
+};
+
+#define EMU_NO_SUBLEAF (~0u)
+#define EMU_NR_CPUID_CONFIG 28
+
 /* The control page of the TDCS. Each lock that leaves contend for has its own line. */
 struct tdcs {
 	u16 op_state_lock;
@@ -114,6 +126,9 @@ struct tdcs {
 	u64 attributes;
 	u64 xfam;
 	u64 config_flags;
+	u64 tsc_offset;
+	u64 tsc_multiplier;	/* guest TSC per host TSC, 48 bits of fraction */
+	u32 cpuid[EMU_NR_CPUID_CONFIG][4];
 	u16 tree_lock __aligned(64);
 	u16 epoch_lock __aligned(64);
 	u32 refcount[2];	/* vCPUs that run under an epoch of that parity */
@@ -122,17 +137,32 @@ struct tdcs {
 
 #define VCPU_UNINITIALIZED 0
 #define VCPU_READY 2
+#define VCPU_DISABLED 3
 #define NO_LP (~0u)
 #define NO_X2APIC_ID (~0u)
+
+/* Fields of a vCPU that the host writes with VP.WR. */
+enum vcpu_field_index {
+	VCPU_POSTED_VECTOR,
+	VCPU_POSTED_DESC,
+	VCPU_SHARED_EPTP,
+	VCPU_PIN_CONTROLS,
+	VCPU_SECONDARY_CONTROLS,
+	VCPU_NOTIFY_WINDOW,
+	VCPU_NMI_PENDING,
+	VCPU_NR_FIELDS,
+};
 
 struct tdvpr {
 	u8 state;
 	u8 num_pages;
+	u8 tlb_flush;		/* tied to another processor since it last ran */
 	u32 assoc_lp;
 	u32 index;
 	u32 x2apic_id;
 	u64 initial_rcx;
 	u64 pages[MAX_TDVPS_PAGES];
+	u64 field[VCPU_NR_FIELDS];
 };
 
 /*
@@ -249,6 +279,18 @@ u64 emu_module_fatal(struct emu_call *c);
 
 /* --------------------------------------------------------------------- td.c */
 
+#define EMU_TSC_FRACTION 48
+
+/* The TD's clock now, as its vCPUs read it. */
+static inline u64 emu_td_tsc(const struct emu_module *m, const struct tdcs *tdcs)
+{
+	u64 host = m->tsc ? m->tsc() : 0;
+
+	return (u64)((unsigned __int128)host * tdcs->tsc_multiplier >> EMU_TSC_FRACTION) +
+	       tdcs->tsc_offset;
+}
+
+
 /* An explicit TDR operand. *@tdr is set on success. */
 u64 emu_td_lock(struct emu_call *c, u64 tdr_pa, bool ex, unsigned int op, struct tdr **tdr);
 /* The owner of a page that the call has locked, implicit, |TDR. */
@@ -263,6 +305,27 @@ static inline struct tdcs *td_tdcs(const struct emu_module *m, struct tdr *tdr)
 {
 	return emu_va(m, READ_ONCE(tdr->tdcs[TDCS_CONTROL_PAGE]));
 }
+
+/* ----------------------------------------------------------------- cpuids.c */
+
+/* The @i-th leaf that a host may configure, or NULL. */
+const struct emu_cpuid_config *emu_cpuid_config(unsigned int i);
+
+/* ------------------------------------------------------------------- vcpu.c */
+
+/* A vCPU that a call works on. */
+struct vcpu_ref {
+	struct tdvpr *vp;
+	struct tdr *tdr;
+	struct tdcs *tdcs;
+	u64 vp_pa, tdr_pa;
+};
+
+/*
+ * What VP.RD, VP.WR and VP.ENTER begin with: TDVPR SH, TDR SH, OP_STATE SH and the
+ * state of the TD; then the vCPU is tied to this processor.
+ */
+u64 emu_vcpu_begin(struct emu_call *c, unsigned int allowed, struct vcpu_ref *v);
 
 /* ------------------------------------------------------------------- sept.c */
 

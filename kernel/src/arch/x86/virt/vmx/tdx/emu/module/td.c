@@ -27,6 +27,8 @@
 #define EPTP_PWL_SHIFT 3
 #define EPTP_PWL_MASK 7
 #define MAX_L2_VMS 3
+#define CPUID_7_HLE BIT(4)
+#define CPUID_7_RTM BIT(11)
 #define TSC_FREQUENCY_MIN 4
 #define TSC_FREQUENCY_MAX 400
 #define TD_PARAMS_ALIGN 1024
@@ -48,7 +50,7 @@ struct emu_td_params {
 	u64 mrownerconfig[6];
 	u64 ia32_arch_capabilities;
 	u64 reserved2[3];
-	u8 cpuid_values[768];
+	u32 cpuid[48][4];
 };
 _Static_assert(sizeof(struct emu_td_params) == TD_PARAMS_ALIGN, "layout of TD_PARAMS");
 _Static_assert(sizeof(struct tdcs) <= EMU_4K_SIZE, "TDCS control page");
@@ -233,9 +235,37 @@ static bool eptp_is_valid(u64 eptp, u64 flags)
 	return pwl == 4 || (pwl == 3 && !(flags & TD_CONFIG_GPAW));
 }
 
-/* 0, or OPERAND_INVALID with the field's operand id, in the module's order. */
-static u64 check_td_params(const struct emu_td_params *p)
+static bool cpuid_is_valid(const struct emu_cpuid_config *c, const u32 v[4])
 {
+	if (!c)		/* slots behind the last leaf */
+		return !(v[0] | v[1] | v[2] | v[3]);
+	if (v[0] & ~c->eax || v[1] & ~c->ebx || v[2] & ~c->ecx || v[3] & ~c->edx)
+		return false;
+	/* A TD has HLE and RTM, or neither. */
+	return c->leaf != 7 || c->subleaf || !(v[1] & CPUID_7_HLE) == !(v[1] & CPUID_7_RTM);
+}
+
+/* Only bits that the host may choose; else RCX names the leaf. */
+static u64 check_cpuid(struct emu_call *c, const struct emu_td_params *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(p->cpuid) / sizeof(p->cpuid[0]); i++) {
+		const struct emu_cpuid_config *config = emu_cpuid_config(i);
+
+		if (cpuid_is_valid(config, p->cpuid[i]))
+			continue;
+		c->args->rcx = config ? config->leaf | (u64)config->subleaf << 32 : EMU_NULL_PA;
+		return EMU_OPERAND_INVALID | EMU_OP_CPUID_CONFIG;
+	}
+	return 0;
+}
+
+/* 0, or OPERAND_INVALID with the field's operand id, in the module's order. */
+static u64 check_td_params(struct emu_call *c, const struct emu_td_params *p)
+{
+	u64 status;
+
 	if (p->attributes & ~ATTRIBUTES_ALLOWED)
 		return EMU_OPERAND_INVALID | EMU_OP_ATTRIBUTES;
 	if (!xfam_is_valid(p->xfam))
@@ -250,6 +280,9 @@ static u64 check_td_params(const struct emu_td_params *p)
 		return EMU_OPERAND_INVALID | EMU_OP_EXEC_CONTROLS;
 	if (!eptp_is_valid(p->eptp_controls, p->config_flags))
 		return EMU_OPERAND_INVALID | EMU_OP_EPTP_CONTROLS;
+	status = check_cpuid(c, p);
+	if (status)
+		return status;
 	if (p->tsc_frequency < TSC_FREQUENCY_MIN || p->tsc_frequency > TSC_FREQUENCY_MAX)
 		return EMU_OPERAND_INVALID | EMU_OP_TSC_FREQUENCY;
 	if (!bytes_are_zero(p->reserved1, sizeof(p->reserved1)) ||
@@ -258,7 +291,25 @@ static u64 check_td_params(const struct emu_td_params *p)
 	return 0;
 }
 
-static void apply_td_params(struct tdcs *tdcs, const struct emu_td_params *p)
+/*
+ * The TD's clock begins at 0 now and runs at the frequency that its host has
+ * asked for. A host whose own frequency is not known gives its clock as it is.
+ */
+static void set_clock(struct emu_module *m, struct tdcs *tdcs)
+{
+	u64 khz = tdcs->tsc_frequency * 25000ULL, whole;
+
+	tdcs->tsc_multiplier = 1ULL << EMU_TSC_FRACTION;
+	tdcs->tsc_offset = 0;
+	if (m->tsc && m->tsc_khz) {
+		whole = (khz << 32) / m->tsc_khz;
+		tdcs->tsc_multiplier =
+			whole << 16 | (((khz << 32) % m->tsc_khz) << 16) / m->tsc_khz;
+		tdcs->tsc_offset = -emu_td_tsc(m, tdcs);
+	}
+}
+
+static void apply_td_params(struct emu_module *m, struct tdcs *tdcs, const struct emu_td_params *p)
 {
 	unsigned int shared_bit = p->config_flags & TD_CONFIG_GPAW ? 51 : 47;
 	unsigned int table_bits;
@@ -271,6 +322,8 @@ static void apply_td_params(struct tdcs *tdcs, const struct emu_td_params *p)
 	tdcs->attributes = p->attributes;
 	tdcs->xfam = p->xfam;
 	tdcs->config_flags = p->config_flags;
+	memcpy(tdcs->cpuid, p->cpuid, sizeof(tdcs->cpuid));
+	set_clock(m, tdcs);
 	tdcs->epoch = 1;
 	WRITE_ONCE(tdcs->op_state, OP_STATE_INITIALIZED);
 }
@@ -292,10 +345,10 @@ u64 emu_tdh_mng_init(struct emu_call *c)
 	if (!IS_ALIGNED(params_pa, (u64)TD_PARAMS_ALIGN) || params_pa >= m->max_pa)
 		return EMU_OPERAND_INVALID | EMU_OP_RDX;
 	params = emu_va(m, params_pa);
-	status = check_td_params(params);
+	status = check_td_params(c, params);
 	if (status)
 		return status;
-	apply_td_params(tdcs, params);
+	apply_td_params(m, tdcs, params);
 	return 0;
 }
 

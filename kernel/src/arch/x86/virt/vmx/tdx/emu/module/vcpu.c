@@ -8,18 +8,56 @@
  */
 #include "state.h"
 
-/* An explicit TDVPR, EX, and the TD that owns it. */
-static u64 vcpu_lock(struct emu_call *c, u64 pa, unsigned int op, bool tdr_ex, struct tdvpr **vp,
-		     struct tdr **tdr, u64 *tdr_pa)
+/* An explicit TDVPR, in mode @ex, and the TD that owns it, in mode @tdr_ex. */
+static u64 vcpu_lock_mode(struct emu_call *c, u64 pa, bool ex, unsigned int op, bool tdr_ex,
+			  struct tdvpr **vp, struct tdr **tdr, u64 *tdr_pa)
 {
 	struct pamt_ref ref;
-	u64 status = emu_pamt_lock_page(c, pa, EMU_PT_TDVPR, true, op, &ref);
+	u64 status = emu_pamt_lock_page(c, pa, EMU_PT_TDVPR, ex, op, &ref);
 
 	if (status)
 		return status;
 	*vp = emu_va(c->m, pa);
 	*tdr_pa = pamt_owner(ref.entry);
 	return emu_td_lock_owner(c, *tdr_pa, tdr_ex, tdr);
+}
+
+static u64 vcpu_lock(struct emu_call *c, u64 pa, unsigned int op, bool tdr_ex, struct tdvpr **vp,
+		     struct tdr **tdr, u64 *tdr_pa)
+{
+	return vcpu_lock_mode(c, pa, true, op, tdr_ex, vp, tdr, tdr_pa);
+}
+
+/* The TDVPR is held shared, so others may try to tie the vCPU to theirs. */
+static u64 associate(struct emu_module *m, struct tdvpr *vp, struct tdcs *tdcs)
+{
+	u32 lp = current_lp(m), old = NO_LP;
+
+	if (READ_ONCE(vp->assoc_lp) == lp)
+		return 0;
+	if (!try_cmpxchg(&vp->assoc_lp, &old, lp))
+		return old == lp ? 0 : EMU_VCPU_ASSOCIATED;
+	xadd(&tdcs->num_assoc_vcpus, 1);
+	WRITE_ONCE(vp->tlb_flush, 1);
+	return 0;
+}
+
+u64 emu_vcpu_begin(struct emu_call *c, unsigned int allowed, struct vcpu_ref *v)
+{
+	u64 status;
+
+	v->vp_pa = c->args->rcx;
+	status = vcpu_lock_mode(c, v->vp_pa, false, EMU_OP_RCX, false, &v->vp, &v->tdr, &v->tdr_pa);
+	if (status)
+		return status;
+	status = emu_td_check(c, v->tdr, allowed, true, &v->tdcs);
+	if (status)
+		return status;
+	if (v->vp->num_pages < MIN_TDVPS_PAGES)
+		return EMU_TDCX_NUM_INCORRECT;
+	if (v->vp->state != VCPU_READY)
+		return EMU_VCPU_STATE_INCORRECT | v->vp->state;
+	return associate(c->m, v->vp, v->tdcs);
 }
 
 u64 emu_tdh_vp_create(struct emu_call *c)
@@ -128,6 +166,7 @@ u64 emu_tdh_vp_init(struct emu_call *c)
 	vp->initial_rcx = c->args->rdx;
 	vp->assoc_lp = current_lp(m);
 	xadd(&tdcs->num_assoc_vcpus, 1);
+	vp->tlb_flush = 1;
 	vp->state = VCPU_READY;
 	return 0;
 }
@@ -146,9 +185,9 @@ u64 emu_tdh_vp_flush(struct emu_call *c)
 		return EMU_TD_KEYS_NOT_CONFIGURED;
 	if (vp->num_pages < MIN_TDVPS_PAGES)
 		return EMU_TDCX_NUM_INCORRECT;
-	if (vp->assoc_lp != current_lp(m))
+	if (READ_ONCE(vp->assoc_lp) != current_lp(m))
 		return EMU_VCPU_NOT_ASSOCIATED;
-	vp->assoc_lp = NO_LP;
+	WRITE_ONCE(vp->assoc_lp, NO_LP);
 	xadd(&td_tdcs(m, tdr)->num_assoc_vcpus, (u32)-1);
 	return 0;
 }

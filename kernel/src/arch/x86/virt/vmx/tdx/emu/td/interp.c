@@ -10,10 +10,7 @@
  * into td_cpu, because the memory that a program lives in may belong to a
  * guest.
  */
-#include <stddef.h>
-#include <stdint.h>
-
-#include "td/program.h"
+#include "program.h"
 
 #define TD_EINVAL 22
 
@@ -27,7 +24,7 @@ enum flip_half { FLIP_SHARED, FLIP_PRIVATE, FLIP_TOUCH, FLIP_GAP };
 uint32_t td_permute(uint32_t i, uint32_t chunks, uint64_t seed)
 {
 	uint32_t bits = chunks > 1 ? 32 - (uint32_t)__builtin_clz(chunks - 1) : 1;
-	uint32_t mask = bits < 32 ? (1U << bits) - 1 : UINT32_MAX;
+	uint32_t mask = bits < 32 ? (1U << bits) - 1 : ~0U;
 	uint32_t shift = (bits + 1) / 2;
 	uint32_t add = (uint32_t)seed, multiply = (uint32_t)(seed >> 32) | 1;
 

@@ -6,13 +6,19 @@
  * guest itself. There are no jumps: a program runs from the first instruction
  * to TD_OP_END, and only FLIP can last for ever.
  *
- * This header and interp.c are freestanding: <stddef.h> and <stdint.h> only.
+ * This header and interp.c compile in user space, in the kernel, and
+ * freestanding: integer types and nothing else.
  */
 #ifndef DPAMT_TD_PROGRAM_H
 #define DPAMT_TD_PROGRAM_H
 
+#ifdef __KERNEL__
+#include <linux/stddef.h>
+#include <linux/types.h>
+#else
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 #define TD_PROGRAM_MAGIC 0x50544444U /* "DDTP" in memory */
 #define TD_PROGRAM_VERSION 1U
