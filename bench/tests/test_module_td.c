@@ -33,8 +33,8 @@ static void dispatcher(void)
 	CHECK_EQ(raw(58), EMU_SYS_NOT_READY);
 	CHECK_EQ(raw(36), EMU_SYS_NOT_READY);
 	CHECK_EQ(raw(0x1234), EMU_SYS_NOT_READY);
-	CHECK_EQ(raw(45), invalid);
-	CHECK_EQ(raw(33), invalid);
+	CHECK_EQ(raw(32), invalid);
+	CHECK_EQ(raw(45), EMU_SYS_CONFIG_NOT_PENDING);
 	CHECK_EQ(emu_module_config(&w.m, w.tdmr, 2, true), 0);
 	CHECK_EQ(w_tdmr_init_all(&w), 0);
 

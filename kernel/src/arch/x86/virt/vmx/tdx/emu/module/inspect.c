@@ -168,6 +168,6 @@ void emu_census(const struct emu_module *m, struct emu_census *c)
 	memset(c, 0, sizeof(*c));
 	for (i = 0; i < m->nr_tdmrs; i++)
 		census_tdmr(m, &m->tdmr[i], c);
-	for (i = 1; i < m->nr_hkids; i++)
-		c->hkids += m->hkid_state[i] != HKID_FREE;
+	for (i = 0; i < m->nr_hkids; i++)
+		c->hkids += m->hkid_state[i] != HKID_FREE && m->hkid_state[i] != HKID_RESERVED;
 }

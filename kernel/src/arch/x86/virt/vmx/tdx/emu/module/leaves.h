@@ -30,11 +30,17 @@
 	X(26, emu_tdh_vp_rd, TDH_VP_RD, 1)                       \
 	X(28, emu_tdh_phymem_page_reclaim, TDH_PHYMEM_PAGE_RECLAIM, 0) \
 	X(29, emu_tdh_mem_page_remove, TDH_MEM_PAGE_REMOVE, 0)   \
+	X(31, emu_tdh_sys_key_config, TDH_SYS_KEY_CONFIG, 0)     \
+	X(33, emu_tdh_sys_init, TDH_SYS_INIT, 1)                 \
+	X(34, emu_tdh_sys_rd, TDH_SYS_RD, 0)                     \
+	X(35, emu_tdh_sys_lp_init, TDH_SYS_LP_INIT, 0)           \
 	X(36, emu_tdh_sys_tdmr_init, TDH_SYS_TDMR_INIT, 0)       \
 	X(38, emu_tdh_mem_track, TDH_MEM_TRACK, 0)               \
 	X(40, emu_tdh_phymem_cache_wb, TDH_PHYMEM_CACHE_WB, 0)   \
 	X(41, emu_tdh_phymem_page_wbinvd, TDH_PHYMEM_PAGE_WBINVD, 0) \
 	X(43, emu_tdh_vp_wr, TDH_VP_WR, 0)                       \
+	X(45, emu_tdh_sys_config, TDH_SYS_CONFIG, 0)             \
+	X(52, emu_tdh_sys_shutdown, TDH_SYS_SHUTDOWN, 0)         \
 	X(58, emu_tdh_phymem_pamt_add, TDH_PHYMEM_PAMT_ADD, 0)   \
 	X(59, emu_tdh_phymem_pamt_remove, TDH_PHYMEM_PAMT_REMOVE, 0)
 

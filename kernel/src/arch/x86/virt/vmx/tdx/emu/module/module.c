@@ -13,6 +13,8 @@
 #define RAX_RESERVED GENMASK_ULL(62, 24)
 #define RAX_SEAMLDR (1ULL << 63)
 
+#define LEAF_LP_SHUTDOWN 44
+
 /* SYS.* leaves that bring the module up: the only ones before SYS_READY. */
 static bool leaf_runs_before_ready(u64 leaf)
 {
@@ -23,7 +25,7 @@ static bool leaf_runs_before_ready(u64 leaf)
 	case 34: /* SYS.RD */
 	case 35: /* SYS.LP.INIT */
 	case 37: /* SYS.RDALL */
-	case 44: /* SYS.LP.SHUTDOWN */
+	case LEAF_LP_SHUTDOWN:
 	case 45: /* SYS.CONFIG */
 	case 53: /* SYS.UPDATE */
 		return true;
@@ -67,8 +69,12 @@ static u64 dispatch(struct emu_call *c, u64 rax)
 		return EMU_OPERAND_INVALID | EMU_OP_RAX;
 	if (unlikely(c->version) && c->version > leaf_max_version(c->leaf))
 		return EMU_OPERAND_INVALID | EMU_OP_RAX;
-	if (unlikely(!READ_ONCE(m->ready)) && !leaf_runs_before_ready(c->leaf))
-		return EMU_SYS_NOT_READY;
+	if (unlikely(!smp_load_acquire(&m->ready))) {
+		if (READ_ONCE(m->sys_state) == EMU_SYS_SHUTDOWN && c->leaf != LEAF_LP_SHUTDOWN)
+			return EMU_SYS_SHUT_DOWN;
+		if (!leaf_runs_before_ready(c->leaf))
+			return EMU_SYS_NOT_READY;
+	}
 	if (m->inject) {
 		status = m->inject(m, c);
 		if (status)

@@ -42,6 +42,8 @@
 #define EMU_MAX_RESERVED 16
 #define EMU_MAX_HKIDS 64
 #define EMU_MAX_PACKAGES 8
+#define EMU_MAX_CMRS 32
+#define EMU_MAX_LPS 4096
 
 /* Level of a mapping or a PAMT entry, as in the ABI. */
 enum emu_level { EMU_LEVEL_4K, EMU_LEVEL_2M, EMU_LEVEL_1G };
@@ -78,6 +80,31 @@ struct emu_tdmr {
 	u16 lock;			/* module-private: mutex of TDMR.INIT */
 };
 
+/* How far SYS.INIT, SYS.CONFIG, KEY.CONFIG and SYS.SHUTDOWN have brought the module. */
+enum emu_sys_state {
+	EMU_SYS_INIT_PENDING,
+	EMU_SYS_INIT_DONE,
+	EMU_SYS_CONFIG_DONE,
+	EMU_SYS_READY,
+	EMU_SYS_SHUTDOWN,
+};
+
+/* What the module finds out about the machine at TDH.SYS.INIT. */
+struct emu_platform {
+	unsigned int nr_lps;		/* logical processors that LP.INIT has to see */
+	unsigned int max_pa_bits;	/* MAXPA, HKID bits included */
+	u64 xfam;			/* state components that the CPU has, XCR0 | XSS */
+	bool lass;
+	bool dynamic;			/* the module supports Dynamic PAMT */
+	/* The host's PAMT areas hold anything: TDMR.INIT clears them. */
+	bool clear_pamt;
+	/* Convertible memory, ascending; none: all below max_pa. Bytes. */
+	struct {
+		u64 base, size;
+	} cmr[EMU_MAX_CMRS];
+	unsigned int nr_cmrs;
+};
+
 struct emu_call;
 
 struct emu_module {
@@ -92,6 +119,7 @@ struct emu_module {
 	 * Off where guest memory is an address range with nothing behind it.
 	 */
 	bool contents;
+	struct emu_platform hw;
 	struct emu_tdmr tdmr[EMU_MAX_TDMRS];
 	unsigned int nr_tdmrs;
 
@@ -117,12 +145,16 @@ struct emu_module {
 
 	/* Module-private state (KOT and the like): see state.h. */
 	u64 fatal;			/* status that killed the module, 0 = alive */
+	enum emu_sys_state sys_state;
+	u64 packages_keyed;		/* that KEY.CONFIG has run on */
+	u8 lp_initialised[EMU_MAX_LPS];
 	u16 global_lock;
 	u16 kot_lock;
 	u16 wbt_lock[EMU_MAX_PACKAGES];
 	u8 hkid_state[EMU_MAX_HKIDS];
 	u8 hkid_wb[EMU_MAX_HKIDS];	/* packages whose caches are still to be written back */
-	unsigned int first_hkid, nr_hkids;	/* private HKIDs; the first is the module's own */
+	unsigned int first_hkid, nr_hkids;	/* private HKIDs */
+	unsigned int own_hkid;		/* the module's own, counted from first_hkid */
 };
 
 #define EMU_MAX_LOCKS 24

@@ -90,6 +90,13 @@ enum hkid_state { HKID_FREE, HKID_RESERVED, HKID_ASSIGNED, HKID_FLUSHED };
 #define MAX_TDVPS_PAGES 15
 #define MAX_VCPUS 576
 
+/* What a TD may have, and has to: attributes and extended features [1.8]. */
+#define EMU_ATTRIBUTES_ALLOWED                                                              \
+	(BIT_ULL(0) | BIT_ULL(16) | BIT_ULL(27) | BIT_ULL(28) | BIT_ULL(29) | BIT_ULL(30) | \
+	 BIT_ULL(63))
+#define EMU_XFAM_ALLOWED 0x6DBE7ULL
+#define EMU_XFAM_REQUIRED 0x3ULL
+
 #define TDCS_CONTROL_PAGE 0
 #define TDCS_X2APIC_PAGE 1
 #define TDCS_SEPT_ROOT_PAGE 3
@@ -276,6 +283,14 @@ u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[
 u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1);
 /* A sanity check failed: the module shuts down, as the real one does. */
 u64 emu_module_fatal(struct emu_call *c);
+
+/* ------------------------------------------------------- tdmr.c, metadata.c */
+
+/* Check the first @nr of m->tdmr and start from them with everything free [1.6.5]. */
+u64 emu_tdmr_config(struct emu_module *m, unsigned int nr, bool dynamic);
+/* Global metadata: a field's value, and the id of the field after it or EMU_NO_FIELD. */
+u64 emu_metadata_first(void);
+u64 emu_metadata_read(const struct emu_module *m, u64 id, u64 *value, u64 *next);
 
 /* --------------------------------------------------------------------- td.c */
 

@@ -10,11 +10,6 @@
  */
 #include "state.h"
 
-#define ATTRIBUTES_ALLOWED                                                                  \
-	(BIT_ULL(0) | BIT_ULL(16) | BIT_ULL(27) | BIT_ULL(28) | BIT_ULL(29) | BIT_ULL(30) | \
-	 BIT_ULL(63))
-#define XFAM_ALLOWED 0x6DBE7ULL
-#define XFAM_REQUIRED 0x3ULL
 #define XFAM_AVX BIT_ULL(2)
 #define XFAM_AVX512 (7ULL << 5)
 #define XFAM_CET (3ULL << 11)
@@ -211,7 +206,7 @@ static bool all_or_none(u64 xfam, u64 group)
 
 static bool xfam_is_valid(u64 xfam)
 {
-	if (xfam & ~XFAM_ALLOWED || (xfam & XFAM_REQUIRED) != XFAM_REQUIRED)
+	if (xfam & ~EMU_XFAM_ALLOWED || (xfam & EMU_XFAM_REQUIRED) != EMU_XFAM_REQUIRED)
 		return false;
 	if (xfam & XFAM_AVX512 && !(xfam & XFAM_AVX))
 		return false;
@@ -266,7 +261,7 @@ static u64 check_td_params(struct emu_call *c, const struct emu_td_params *p)
 {
 	u64 status;
 
-	if (p->attributes & ~ATTRIBUTES_ALLOWED)
+	if (p->attributes & ~EMU_ATTRIBUTES_ALLOWED)
 		return EMU_OPERAND_INVALID | EMU_OP_ATTRIBUTES;
 	if (!xfam_is_valid(p->xfam))
 		return EMU_OPERAND_INVALID | EMU_OP_XFAM;

@@ -3,8 +3,8 @@
  * TDMRs: the checks of TDH.SYS.CONFIG on the host's description, and
  * TDH.SYS.TDMR.INIT, which makes memory usable piece by piece [1.6.5].
  *
- * The PAMT areas are zero, which is "not directly assigned" everywhere, so
- * initialising means marking reserved pages: RSVD entries in a static 4K array,
+ * Zero is "not directly assigned" everywhere. Where the PAMT areas are known to
+ * be zero, initialising means only marking reserved pages: RSVD entries in a static 4K array,
  * ones in the bitmap of Dynamic PAMT. A piece is usable once its 1G is complete.
  */
 #include "state.h"
@@ -60,6 +60,37 @@ static bool in_usable_tdmr(const struct emu_tdmr *t, struct span r)
 	return at < end;
 }
 
+/* Does @r lie in convertible memory? CMRs ascend, and may touch. */
+static bool is_convertible(const struct emu_module *m, struct span r)
+{
+	u64 at = r.base, end = r.base + r.size;
+	unsigned int i;
+
+	if (!m->hw.nr_cmrs)
+		return true;
+	for (i = 0; i < m->hw.nr_cmrs && at < end; i++)
+		if (at - m->hw.cmr[i].base < m->hw.cmr[i].size)
+			at = m->hw.cmr[i].base + m->hw.cmr[i].size;
+	return at >= end;
+}
+
+/* Does all of @t that is not reserved, reserved areas being in order? */
+static bool usable_is_convertible(const struct emu_module *m, const struct emu_tdmr *t)
+{
+	u64 at = t->base;
+	unsigned int i;
+
+	for (i = 0; i < t->nr_reserved; i++) {
+		u64 base = t->base + t->reserved[i].offset;
+
+		if (base > at && !is_convertible(m, (struct span){ at, base - at }))
+			return false;
+		at = base + t->reserved[i].size;
+	}
+	return at == t->base + t->size ||
+	       is_convertible(m, (struct span){ at, t->base + t->size - at });
+}
+
 static u64 check_reserved(const struct emu_tdmr *t, unsigned int index)
 {
 	u64 end = 0;
@@ -85,15 +116,18 @@ static u64 check_reserved(const struct emu_tdmr *t, unsigned int index)
 static u64 check_tdmr(const struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int i)
 {
 	const struct emu_tdmr *t = &tdmr[i];
+	u64 status;
 
 	if (!t->size || !IS_ALIGNED(t->base, EMU_1G_SIZE) || !IS_ALIGNED(t->size, EMU_1G_SIZE))
 		return EMU_INVALID_TDMR | i;
 	if (i && t->base < tdmr[i - 1].base + tdmr[i - 1].size)
 		return EMU_NON_ORDERED_TDMR | i;
-	/* All memory below max_pa is convertible here. */
 	if (t->base >= m->max_pa || t->size > m->max_pa - t->base)
 		return EMU_TDMR_OUTSIDE_CMRS | i;
-	return check_reserved(t, i);
+	status = check_reserved(t, i);
+	if (!status && !usable_is_convertible(m, t))
+		status = EMU_TDMR_OUTSIDE_CMRS | i;
+	return status;
 }
 
 static u64 check_pamt(const struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
@@ -106,7 +140,7 @@ static u64 check_pamt(const struct emu_module *m, const struct emu_tdmr *tdmr, u
 	if (!IS_ALIGNED(r.base, EMU_4K_SIZE) || !IS_ALIGNED(r.size, EMU_4K_SIZE) ||
 	    r.size < pamt_size_needed(m, &tdmr[i], level))
 		return EMU_INVALID_PAMT | operand;
-	if (r.base >= m->max_pa || r.size > m->max_pa - r.base)
+	if (r.base >= m->max_pa || r.size > m->max_pa - r.base || !is_convertible(m, r))
 		return EMU_PAMT_OUTSIDE_CMRS | operand;
 	for (j = 0; j < nr; j++) {
 		if (in_usable_tdmr(&tdmr[j], r))
@@ -124,20 +158,47 @@ static void reset_state(struct emu_module *m)
 	unsigned int i;
 
 	m->fatal = 0;
-	m->global_lock = 0;
 	m->kot_lock = 0;
 	for (i = 0; i < EMU_MAX_PACKAGES; i++)
 		m->wbt_lock[i] = 0;
 	for (i = 0; i < EMU_MAX_HKIDS; i++) {
-		m->hkid_state[i] = i ? HKID_FREE : HKID_RESERVED;
+		m->hkid_state[i] = i == m->own_hkid ? HKID_RESERVED : HKID_FREE;
 		m->hkid_wb[i] = 0;
 	}
+}
+
+u64 emu_tdmr_config(struct emu_module *m, unsigned int nr, bool dynamic)
+{
+	unsigned int i, level;
+	u64 status;
+
+	m->nr_tdmrs = 0;
+	m->dynamic = dynamic;
+	for (i = 0; i < nr; i++) {
+		status = check_tdmr(m, m->tdmr, i);
+		if (status)
+			return status;
+	}
+	for (i = 0; i < nr; i++)
+		for (level = EMU_LEVEL_4K; level <= EMU_LEVEL_1G; level++) {
+			status = check_pamt(m, m->tdmr, nr, i, level);
+			if (status)
+				return status;
+		}
+	for (i = 0; i < nr; i++) {
+		m->tdmr[i].initialised = 0;
+		m->tdmr[i].init_next = 0;
+		m->tdmr[i].lock = 0;
+	}
+	m->nr_tdmrs = nr;
+	reset_state(m);
+	return 0;
 }
 
 u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
 		      bool dynamic)
 {
-	unsigned int i, level;
+	unsigned int i;
 	u64 status;
 
 	if (nr == 0 || nr > EMU_MAX_TDMRS)
@@ -145,27 +206,14 @@ u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigne
 	if (m->nr_hkids == 0 || m->nr_hkids > EMU_MAX_HKIDS || m->nr_packages > EMU_MAX_PACKAGES)
 		return EMU_OPERAND_INVALID | EMU_OP_R8;
 	m->ready = false;
-	m->dynamic = dynamic;
-	for (i = 0; i < nr; i++) {
-		status = check_tdmr(m, tdmr, i);
-		if (status)
-			return status;
-	}
+	m->global_lock = 0;
 	for (i = 0; i < nr; i++)
-		for (level = EMU_LEVEL_4K; level <= EMU_LEVEL_1G; level++) {
-			status = check_pamt(m, tdmr, nr, i, level);
-			if (status)
-				return status;
-		}
-	for (i = 0; i < nr; i++) {
 		m->tdmr[i] = tdmr[i];
-		m->tdmr[i].initialised = 0;
-		m->tdmr[i].init_next = 0;
-		m->tdmr[i].lock = 0;
-	}
-	m->nr_tdmrs = nr;
-	reset_state(m);
-	WRITE_ONCE(m->ready, true);
+	status = emu_tdmr_config(m, nr, dynamic);
+	if (status)
+		return status;
+	m->sys_state = EMU_SYS_READY;
+	smp_store_release(&m->ready, true);
 	return 0;
 }
 
@@ -182,11 +230,33 @@ static void mark_reserved(struct emu_module *m, const struct emu_tdmr *t, u64 of
 	WRITE_ONCE(e->type, EMU_PT_RSVD);
 }
 
+/* Make all of [@start, @end), bytes from the TDMR's base, free, in all three tables. */
+static void clear_range(struct emu_module *m, const struct emu_tdmr *t, u64 start, u64 end)
+{
+	u64 page = start >> EMU_4K_SHIFT, pages = (end - start) >> EMU_4K_SHIFT;
+	u64 first = start >> EMU_2M_SHIFT, last = end >> EMU_2M_SHIFT;
+	struct pamt_entry *e;
+
+	if (m->dynamic)
+		memset((char *)emu_va(m, t->pamt_4k_base) + page / 8, 0, pages / 8);
+	else
+		memset((struct pamt_entry *)emu_va(m, t->pamt_4k_base) + page, 0,
+		       pages * sizeof(*e));
+	e = emu_va(m, t->pamt_2m_base);
+	memset(&e[first], 0, (last - first) * sizeof(*e));
+	if (IS_ALIGNED(start, EMU_1G_SIZE)) {
+		e = emu_va(m, t->pamt_1g_base);
+		memset(&e[start >> EMU_1G_SHIFT], 0, sizeof(*e));
+	}
+}
+
 /* Mark what is reserved in [@start, @end), bytes from the TDMR's base. */
 static void init_range(struct emu_module *m, const struct emu_tdmr *t, u64 start, u64 end)
 {
 	unsigned int i;
 
+	if (m->hw.clear_pamt)
+		clear_range(m, t, start, end);
 	for (i = 0; i < t->nr_reserved; i++) {
 		u64 at = max(start, t->reserved[i].offset);
 		u64 stop = min(end, t->reserved[i].offset + t->reserved[i].size);
