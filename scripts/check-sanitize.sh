@@ -40,9 +40,11 @@ build_and_run() {
 	done
 }
 
-build_and_run tsan "-fsanitize=thread" test_strategies test_stress test_host test_module_mt
+build_and_run tsan "-fsanitize=thread" test_strategies test_stress test_host test_module_mt \
+	test_module_guest_mt
 build_and_run asan "-fsanitize=address,undefined -fno-sanitize-recover=all" test_strategies \
-	test_stress test_host test_module_pamt test_module_mem test_module_td test_workload \
+	test_stress test_host test_module_pamt test_module_mem test_module_td test_module_guest \
+	test_module_fields test_workload \
 	test_interp test_result
 
 echo "check-sanitize: $passed passed, $failed failed"

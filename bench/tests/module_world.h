@@ -29,7 +29,7 @@
 #define W_FIRST_HKID 32
 #define W_HKID_SHIFT 46
 #define W_VCPU_PAGES 6
-#define W_MAX_TD_PAGES 512
+#define W_MAX_TD_PAGES 1024
 
 struct world {
 	struct emu_module m;

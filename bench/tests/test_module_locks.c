@@ -213,6 +213,7 @@ static void leaves_of_creation(void)
 	HOLDS(CALL(&w, TDH_MNG_CREATE, .rcx = td.tdr, .rdx = td.hkid));
 
 	want_td(EMU_LOCK_EX);
+	want(&l, &w.m.ket_lock[0], EMU_LOCK_PLAIN_EX);
 	HOLDS(CALL(&w, TDH_MNG_KEY_CONFIG, .rcx = td.tdr));
 	for (i = 0; i < MIN_TDCS_PAGES; i++) {
 		page = td_give(&td, w_page(&w));

@@ -112,6 +112,17 @@ static u64 __init cpu_xfam(void)
 	return xfam | (u64)edx << 32 | ecx;
 }
 
+/* What must never happen has: a finding, whoever's fault it is. */
+static void emu_event(struct emu_module *m, const struct emu_event *e)
+{
+	if (e->type == EMU_EVENT_IMAGE)
+		pr_err("TD 0x%llx, vCPU 0x%llx: %s (GPA 0x%llx)\n", e->tdr, e->tdvpr, e->what,
+		       e->gpa);
+	else
+		WARN(1, "tdx_emu: %s: TD 0x%llx, vCPU 0x%llx, GPA 0x%llx, page 0x%llx\n",
+		     e->what ?: "the module is dead", e->tdr, e->tdvpr, e->gpa, e->hpa);
+}
+
 /* Before the kernel's first SEAMCALL, at subsys_initcall(). */
 static int __init emu_module_setup(void)
 {
@@ -126,6 +137,7 @@ static int __init emu_module_setup(void)
 	m->nr_hkids = EMU_NR_TDX_HKIDS;
 	m->contents = true;
 	m->lp = emu_lp;
+	m->event = emu_event;
 	m->tsc = rdtsc_ordered;
 	m->tsc_khz = tsc_khz;
 	m->lps_per_package = nr_cpu_ids;

@@ -7,6 +7,7 @@
 #define EMU_LEAVES_H
 
 #define EMU_LEAVES(X)                                        \
+	X(0, emu_tdh_vp_enter, TDH_VP_ENTER, 0)                  \
 	X(1, emu_tdh_mng_addcx, TDH_MNG_ADDCX, 0)                \
 	X(2, emu_tdh_mem_page_add, TDH_MEM_PAGE_ADD, 0)          \
 	X(3, emu_tdh_mem_sept_add, TDH_MEM_SEPT_ADD, 1)          \

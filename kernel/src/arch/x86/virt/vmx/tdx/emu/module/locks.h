@@ -62,6 +62,22 @@ static inline bool sharex_try_sh(u16 *word)
 	return true;
 }
 
+/* A TDCALL's attempt: it gives way to a host that has asked for priority. */
+static inline bool sharex_try_sh_guest(u16 *word)
+{
+	u16 old;
+
+	if (READ_ONCE(*word) & (SHAREX_EX | SHAREX_HP))
+		return false;
+	old = xadd(word, (u16)SHAREX_READER);
+	if (likely(!(old & (SHAREX_EX | SHAREX_HP))))
+		return true;
+	/* Under an exclusive owner the reader stays counted: the release wipes it. */
+	if (!(old & SHAREX_EX))
+		xadd(word, (u16)-SHAREX_READER);
+	return false;
+}
+
 static inline bool sharex_try_ex(u16 *word)
 {
 	u16 old = 0;
@@ -130,6 +146,16 @@ static inline bool septe_try_lock(u64 *entry)
 	return false;
 }
 
+static inline bool septe_try_lock_guest(u64 *entry)
+{
+	u64 old = READ_ONCE(*entry);
+
+	while (!(old & (SEPTE_LOCK | SEPTE_HP)))
+		if (likely(try_cmpxchg(entry, &old, old | SEPTE_LOCK)))
+			return true;
+	return false;
+}
+
 static inline void septe_release(u64 *entry)
 {
 	xadd(entry, (u64)-SEPTE_LOCK);
@@ -180,6 +206,20 @@ static inline bool call_lock(struct emu_call *c, u16 *word, enum emu_lock_mode m
 	struct emu_held *held = &c->locks[c->nr_locks];
 
 	if (unlikely(!held_try(word, mode)))
+		return false;
+	held->word = word;
+	held->mode = mode;
+	c->nr_locks++;
+	return true;
+}
+
+/* A lock that a TDCALL takes, in mode EMU_LOCK_SH or EMU_LOCK_SEPTE. */
+static inline bool call_lock_guest(struct emu_call *c, u16 *word, enum emu_lock_mode mode)
+{
+	struct emu_held *held = &c->locks[c->nr_locks];
+
+	if (mode == EMU_LOCK_SH ? !sharex_try_sh_guest(word) :
+				  !septe_try_lock_guest((u64 *)(void *)word))
 		return false;
 	held->word = word;
 	held->mode = mode;

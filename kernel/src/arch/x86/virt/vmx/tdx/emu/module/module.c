@@ -102,8 +102,26 @@ u64 emu_seamcall(struct emu_module *m, u64 rax, struct tdx_module_args *args)
 	return c.status;
 }
 
+const char *emu_leaf_name(u64 leaf)
+{
+	switch (leaf) {
+#define LEAF_NAME(nr, fn, name, version) \
+	case nr:                         \
+		return #name;
+		EMU_LEAVES(LEAF_NAME)
+#undef LEAF_NAME
+	}
+	return NULL;
+}
+
 u64 emu_module_fatal(struct emu_call *c)
 {
+	struct emu_module *m = c->m;
+	struct emu_event e = { .type = EMU_EVENT_FATAL, .what = emu_leaf_name(c->leaf) };
+
+	xadd(&m->events[EMU_EVENT_FATAL], 1);
+	if (m->event)
+		m->event(m, &e);
 	WRITE_ONCE(c->m->fatal, EMU_SEAMCALL_VMFAILINVALID);
 	return EMU_SEAMCALL_VMFAILINVALID;
 }

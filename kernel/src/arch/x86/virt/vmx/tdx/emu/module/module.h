@@ -107,6 +107,23 @@ struct emu_platform {
 
 struct emu_call;
 
+/* What must never happen: found by the module, reported by event(). */
+enum emu_event_type {
+	EMU_EVENT_STALE_TLB,	/* a vCPU uses a translation that is no longer the TD's */
+	EMU_EVENT_OWNERSHIP,	/* the S-EPT leads to a page that is not the TD's */
+	EMU_EVENT_CONTENTS,	/* a private page does not hold what its TD wrote */
+	EMU_EVENT_IMAGE,	/* a vCPU that cannot run: no image, or a malformed one */
+	EMU_EVENT_FATAL,	/* a sanity check of the module failed: it is dead */
+	EMU_NR_EVENTS,
+};
+
+struct emu_event {
+	enum emu_event_type type;
+	u64 tdr, tdvpr;		/* 0: no TD */
+	u64 gpa, hpa;
+	const char *what;	/* a few words */
+};
+
 struct emu_module {
 	/* Virtual address of physical address 0 (the direct map, or the arena). */
 	void *mem;
@@ -132,6 +149,13 @@ struct emu_module {
 	u64 (*inject)(struct emu_module *m, const struct emu_call *c);
 	void (*hold)(struct emu_module *m, const struct emu_call *c);
 	/*
+	 * event() hears of what must never happen, with locks held; the counts are
+	 * there without it too. interrupted() is asked by the leaves that a host's
+	 * interrupt may end early.
+	 */
+	void (*event)(struct emu_module *m, const struct emu_event *e);
+	bool (*interrupted)(struct emu_module *m, const struct emu_call *c);
+	/*
 	 * Number of the logical processor that makes the call, for the leaves
 	 * that tie a vCPU or a key to one; none: one processor, 0. Package =
 	 * number / lps_per_package; 0 in either count means one package.
@@ -151,6 +175,9 @@ struct emu_module {
 	u16 global_lock;
 	u16 kot_lock;
 	u16 wbt_lock[EMU_MAX_PACKAGES];
+	u16 ket_lock[EMU_MAX_PACKAGES];
+	u8 wb_resume[EMU_MAX_PACKAGES];	/* where an interrupted CACHE.WB goes on; 0: none */
+	u32 events[EMU_NR_EVENTS];
 	u8 hkid_state[EMU_MAX_HKIDS];
 	u8 hkid_wb[EMU_MAX_HKIDS];	/* packages whose caches are still to be written back */
 	unsigned int first_hkid, nr_hkids;	/* private HKIDs */
@@ -202,6 +229,9 @@ u64 emu_seamcall(struct emu_module *m, u64 rax, struct tdx_module_args *args);
 u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigned int nr,
 		      bool dynamic);
 
+/* The name of a leaf, "TDH.VP.ENTER" in the ABI: "TDH_VP_ENTER"; NULL: no such leaf. */
+const char *emu_leaf_name(u64 leaf);
+
 /* ------------------------------------------------------------- inspection */
 
 /*
@@ -229,6 +259,10 @@ struct emu_region_page {
 	enum emu_page_type type;
 };
 int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page *pages);
+
+/* MRTD: SHA-384 over what PAGE.ADD and MR.EXTEND have told; valid once finalised. */
+#define EMU_MRTD_SIZE 48
+int emu_td_mrtd(const struct emu_module *m, u64 tdr_pa, u8 mrtd[EMU_MRTD_SIZE]);
 
 /* What the module owns, by page type, in pages of any size; and what is still locked. */
 struct emu_census {

@@ -274,6 +274,26 @@ u64 emu_pamt_lock_implicit(struct emu_call *c, u64 pa, enum emu_level level, boo
 	return 0;
 }
 
+u64 emu_pamt_memory_owner(const struct emu_module *m, u64 pa)
+{
+	const struct emu_tdmr *t = emu_pamt_tdmr(m, pa);
+	const struct pamt_entry *e;
+	u8 type;
+
+	if (!t)
+		return 0;
+	e = emu_pamt_1g(m, t, pa);
+	if (READ_ONCE(e->type) == EMU_PT_NDA) {
+		e = emu_pamt_2m(m, t, pa);
+		type = READ_ONCE(e->type);
+		if (m->dynamic && type == EMU_PT_PAMT)
+			e = emu_pamt_4k_of_node(m, e, pa);
+		else if (!m->dynamic && type == EMU_PT_NDA)
+			e = emu_pamt_4k_static(m, t, pa);
+	}
+	return READ_ONCE(e->type) == EMU_PT_REG ? pamt_owner(e) : 0;
+}
+
 void emu_pamt_assign(struct pamt_ref *ref, enum emu_page_type type, u64 owner)
 {
 	struct pamt_entry *e = ref->entry;

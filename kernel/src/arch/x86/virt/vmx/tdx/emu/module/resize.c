@@ -86,6 +86,8 @@ u64 emu_tdh_mem_page_demote(struct emu_call *c)
 	status = emu_sept_begin(c, OPS_RANGE_BLOCK, 1, 2, EMU_LOCK_SH, &s);
 	if (status)
 		return status;
+	if (c->m->interrupted && c->m->interrupted(c->m, c))
+		return EMU_INTERRUPTED_RESTARTABLE;
 	state = sept_state(s.value);
 	if (!sept_is_leaf(state))
 		return emu_sept_error(c, &s, EMU_EPT_ENTRY_STATE_INCORRECT);

@@ -64,6 +64,24 @@ static u64 sept_walk(struct emu_call *c, struct sept_ref *s)
 	}
 }
 
+void emu_sept_lookup(const struct emu_module *m, struct sept_ref *s, bool blocked)
+{
+	u64 *table = emu_va(m, READ_ONCE(s->tdr->tdcs[TDCS_SEPT_ROOT_PAGE]));
+	unsigned int level = READ_ONCE(s->tdcs->pwl);
+	enum sept_state state;
+
+	for (;; level--) {
+		s->entry = &table[s->gpa >> (EMU_4K_SHIFT + level * TDX_LEVEL_BITS) &
+				  (EMU_ENTRIES - 1)];
+		s->level = level;
+		s->value = smp_load_acquire(s->entry);
+		state = sept_state(s->value);
+		if (!level || (state != SEPT_NL_MAPPED && !(blocked && state == SEPT_NL_BLOCKED)))
+			return;
+		table = emu_va(m, s->value & SEPT_PA_MASK);
+	}
+}
+
 /* RCX of most leaves: GPA and level. */
 static u64 parse_gpa(struct sept_ref *s, u64 rcx, unsigned int min, unsigned int max)
 {
@@ -126,7 +144,8 @@ u64 emu_sept_check_tracked(struct emu_call *c, const struct sept_ref *s, struct 
 	epoch = smp_load_acquire(&s->tdcs->epoch);
 	if (bepoch + 1 < epoch)
 		return 0;
-	if (bepoch + 1 == epoch && !READ_ONCE(s->tdcs->refcount[bepoch & 1]))
+	/* Pairs with the exit of the last vCPU: what it did to the page comes before. */
+	if (bepoch + 1 == epoch && !smp_load_acquire(&s->tdcs->refcount[bepoch & 1]))
 		return 0;
 	return EMU_TLB_TRACKING_NOT_DONE | EMU_OP_RCX;
 }
@@ -192,15 +211,16 @@ u64 emu_tdh_mem_page_add(struct emu_call *c)
 	status = emu_pamt_lock_page(c, page, EMU_PT_NDA, true, EMU_OP_R8, &ref);
 	if (status)
 		return status;
-	if (m->contents)
+	if (m->contents) {
 		memcpy(emu_va(m, page), emu_va(m, source), EMU_4K_SIZE);
+		emu_measure_page(&s.tdcs->mrtd, s.gpa);
+	}
 	emu_pamt_assign(&ref, EMU_PT_REG, s.tdr_pa);
 	xadd(&s.tdr->chldcnt, 1);
 	emu_sept_set(&s, sept_make(SEPT_MAPPED, page));
 	return 0;
 }
 
-/* Measures nothing: the checks are what the host can see. */
 u64 emu_tdh_mr_extend(struct emu_call *c)
 {
 	u64 gpa = c->args->rcx, status;
@@ -217,6 +237,10 @@ u64 emu_tdh_mr_extend(struct emu_call *c)
 	status = sept_walk(c, &s);
 	if (status || sept_state(s.value) != SEPT_MAPPED)
 		return emu_sept_error(c, &s, EMU_EPT_ENTRY_NOT_PRESENT);
+	if (c->m->contents)
+		emu_measure_chunk(&s.tdcs->mrtd, gpa,
+				  (char *)emu_va(c->m, s.value & SEPT_PA_MASK) +
+					  (gpa & (EMU_4K_SIZE - 1)));
 	return 0;
 }
 
@@ -286,7 +310,7 @@ u64 emu_tdh_mem_track(struct emu_call *c)
 	if (!call_lock(c, &tdcs->epoch_lock, EMU_LOCK_PLAIN_EX))
 		return EMU_OPERAND_BUSY | EMU_OP_TD_EPOCH;
 	epoch = READ_ONCE(tdcs->epoch);
-	if (READ_ONCE(tdcs->refcount[1 - (epoch & 1)]))
+	if (smp_load_acquire(&tdcs->refcount[1 - (epoch & 1)]))
 		return EMU_PREVIOUS_TLB_EPOCH_BUSY;
 	smp_store_release(&tdcs->epoch, epoch + 1);
 	return 0;

@@ -75,6 +75,7 @@ enum op_state_mask {
 	OPS_MNG_RD = 0x7fe,
 	OPS_VP_RD = 0x7fe,
 	OPS_VP_WR = 0x7ce,
+	OPS_VP_ENTER = 0x20c,
 	OPS_SEPT_ADD = 0x3ce,
 	OPS_PAGE_AUG = 0x20e,
 	OPS_RANGE_BLOCK = 0x33e,	/* RANGE.BLOCK, PROMOTE, DEMOTE */
@@ -111,6 +112,13 @@ struct tdr {
 	u64 tdcs[MAX_TDCS_PAGES];
 };
 
+/* SHA-384 in progress, over whole blocks. */
+#define EMU_MEASURE_BLOCK 128
+struct emu_measure {
+	u64 state[8];
+	u64 blocks;
+};
+
 /* CPUID bits of one leaf that the host may choose. */
 struct emu_cpuid_config {
 	u32 leaf, subleaf;
@@ -125,6 +133,7 @@ struct tdcs {
 	u16 op_state_lock;
 	u8 op_state;		/* enum td_op_state */
 	u8 pwl;			/* level of the root table: 3 or 4 */
+	u8 shared_bit;		/* number of the GPA's */
 	u8 gpa_bits;		/* private GPAs are below 1 << gpa_bits */
 	u16 max_vcpus;
 	u16 tsc_frequency;
@@ -136,6 +145,7 @@ struct tdcs {
 	u64 tsc_offset;
 	u64 tsc_multiplier;	/* guest TSC per host TSC, 48 bits of fraction */
 	u32 cpuid[EMU_NR_CPUID_CONFIG][4];
+	struct emu_measure mrtd;
 	u16 tree_lock __aligned(64);
 	u16 epoch_lock __aligned(64);
 	u32 refcount[2];	/* vCPUs that run under an epoch of that parity */
@@ -170,6 +180,8 @@ struct tdvpr {
 	u64 initial_rcx;
 	u64 pages[MAX_TDVPS_PAGES];
 	u64 field[VCPU_NR_FIELDS];
+	u8 started;		/* the pages of guest.h are set up */
+	u64 epoch;		/* of the translations in its TLB */
 };
 
 /*
@@ -281,6 +293,8 @@ u64 emu_pamt_free(struct pamt_ref *ref);
 /* 4K entries (2M entries for a 1G page) merge into one, or come out of it; see 1.6.3. */
 u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[2]);
 u64 emu_pamt_demote(struct emu_call *c, u64 pa, enum emu_level level, u64 page0, u64 page1);
+/* The TD that owns the page at @pa, at whatever level, if it is in a TD's memory; else 0. */
+u64 emu_pamt_memory_owner(const struct emu_module *m, u64 pa);
 /* A sanity check failed: the module shuts down, as the real one does. */
 u64 emu_module_fatal(struct emu_call *c);
 
@@ -320,6 +334,14 @@ static inline struct tdcs *td_tdcs(const struct emu_module *m, struct tdr *tdr)
 {
 	return emu_va(m, READ_ONCE(tdr->tdcs[TDCS_CONTROL_PAGE]));
 }
+
+/* ---------------------------------------------------------------- measure.c */
+
+void emu_measure_init(struct emu_measure *s);
+/* What PAGE.ADD adds for the page at @gpa; what MR.EXTEND adds for 256 bytes of it. */
+void emu_measure_page(struct emu_measure *s, u64 gpa);
+void emu_measure_chunk(struct emu_measure *s, u64 gpa, const void *bytes);
+void emu_measure_finish(struct emu_measure *s, u8 mrtd[EMU_MRTD_SIZE]);
 
 /* ----------------------------------------------------------------- cpuids.c */
 
@@ -361,6 +383,11 @@ struct sept_ref {
  */
 u64 emu_sept_begin(struct emu_call *c, unsigned int allowed, unsigned int min, unsigned int max,
 		   enum emu_lock_mode tree, struct sept_ref *s);
+/*
+ * Down the S-EPT as a processor does it: without locks, from the root to the
+ * first entry that is no table. Passes blocked tables if @blocked.
+ */
+void emu_sept_lookup(const struct emu_module *m, struct sept_ref *s, bool blocked);
 /* Set the locked entry, keeping its lock and priority bits. */
 void emu_sept_set(struct sept_ref *s, u64 value);
 /* @status | RCX, with the entry in RCX and level and state in RDX. */

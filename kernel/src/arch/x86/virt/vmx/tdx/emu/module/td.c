@@ -138,6 +138,8 @@ u64 emu_tdh_mng_key_config(struct emu_call *c)
 		return EMU_TD_FATAL;
 	if (tdr->lifecycle != TD_HKID_ASSIGNED)
 		return EMU_LIFECYCLE_STATE_INCORRECT;
+	if (!call_lock(c, &m->ket_lock[package_of(m, current_lp(m))], EMU_LOCK_PLAIN_EX))
+		return EMU_OPERAND_BUSY | EMU_OP_KET;
 	if (tdr->pkg_configured & package)
 		return EMU_KEY_CONFIGURED;
 	tdr->pkg_configured |= package;
@@ -311,6 +313,7 @@ static void apply_td_params(struct emu_module *m, struct tdcs *tdcs, const struc
 
 	tdcs->pwl = p->eptp_controls >> EPTP_PWL_SHIFT & EPTP_PWL_MASK;
 	table_bits = EMU_4K_SHIFT + (tdcs->pwl + 1) * TDX_LEVEL_BITS;
+	tdcs->shared_bit = shared_bit;
 	tdcs->gpa_bits = min(shared_bit, table_bits);
 	tdcs->max_vcpus = p->max_vcpus;
 	tdcs->tsc_frequency = p->tsc_frequency;
@@ -319,6 +322,7 @@ static void apply_td_params(struct emu_module *m, struct tdcs *tdcs, const struc
 	tdcs->config_flags = p->config_flags;
 	memcpy(tdcs->cpuid, p->cpuid, sizeof(tdcs->cpuid));
 	set_clock(m, tdcs);
+	emu_measure_init(&tdcs->mrtd);
 	tdcs->epoch = 1;
 	WRITE_ONCE(tdcs->op_state, OP_STATE_INITIALIZED);
 }
@@ -407,7 +411,7 @@ u64 emu_tdh_phymem_cache_wb(struct emu_call *c)
 {
 	struct emu_module *m = c->m;
 	unsigned int package = package_of(m, current_lp(m)), i;
-	bool any = false;
+	bool any, fresh;
 	u64 status;
 
 	if (c->args->rcx > 1)
@@ -417,12 +421,21 @@ u64 emu_tdh_phymem_cache_wb(struct emu_call *c)
 	status = lock_kot(c, EMU_LOCK_PLAIN_SH);
 	if (status)
 		return status;
-	/* A write-back is never interrupted here, so there is none to resume. */
-	if (c->args->rcx == 1)
+	i = m->wb_resume[package];
+	if (c->args->rcx == 1 && !i)
 		return EMU_WBCACHE_RESUME_ERROR;
-	for (i = 0; i < m->nr_hkids; i++) {
+	any = c->args->rcx == 1;
+	fresh = !any;
+	m->wb_resume[package] = 0;
+	for (i = any ? i - 1 : 0; i < m->nr_hkids; i++) {
 		if (READ_ONCE(m->hkid_state[i]) != HKID_FLUSHED)
 			continue;
+		/* One that was resumed gets a step further, whatever the host's interrupts. */
+		if (fresh && m->interrupted && m->interrupted(m, c)) {
+			m->wb_resume[package] = i + 1;
+			return EMU_INTERRUPTED_RESUMABLE;
+		}
+		fresh = true;
 		any = true;
 		wb_done(m, i, package);
 	}

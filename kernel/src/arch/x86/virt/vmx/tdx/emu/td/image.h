@@ -158,6 +158,13 @@ _Static_assert(offsetof(struct vcpu_box, bins) == 4096, "bins begin a page");
  * take the mode, the vCPU's CPUID must have the TSC deadline timer.
  */
 #define TD_TIMER_VECTOR 0x40U
+/*
+ * When a program is over the vCPU, having written its box, tells the VMM by OUT of
+ * 4 bytes, enum td_vcpu_state, to this port; from then on it halts. For a word
+ * with the VMM before there is a box (no image found) there is only a triple
+ * fault.
+ */
+#define TD_DONE_PORT 0xd9U
 #define TD_BARRIER_NS 500000ULL
 
 #endif

@@ -83,17 +83,22 @@ static int insn_ok(const struct td_insn *in, uint64_t memory, uint32_t *chunks)
 	}
 }
 
+static int header_ok(const struct td_program *p, size_t size)
+{
+	if (p->magic != TD_PROGRAM_MAGIC || p->version != TD_PROGRAM_VERSION || p->reserved)
+		return 0;
+	if (!p->count || p->count > TD_PROGRAM_MAX || size < td_program_size(p->count))
+		return 0;
+	return p->memory <= TD_MEMORY_MAX;
+}
+
 static int program_ok(const struct td_program *p, size_t size)
 {
 	uint32_t chunks = 0;
 
 	if ((uintptr_t)p % _Alignof(struct td_program) || size < sizeof(*p))
 		return 0;
-	if (p->magic != TD_PROGRAM_MAGIC || p->version != TD_PROGRAM_VERSION || p->reserved)
-		return 0;
-	if (!p->count || p->count > TD_PROGRAM_MAX || size < td_program_size(p->count))
-		return 0;
-	if (p->memory > TD_MEMORY_MAX)
+	if (!header_ok(p, size))
 		return 0;
 	for (uint32_t i = 0; i < p->count; i++)
 		if (!insn_ok(&p->insn[i], p->memory, &chunks))
@@ -118,6 +123,18 @@ int td_cpu_init(struct td_cpu *cpu, const void *program, size_t size)
 	}
 	cpu->count = p->count;
 	cpu->memory = p->memory;
+	return 0;
+}
+
+int td_cpu_init_fetched(struct td_cpu *cpu, const struct td_program *header, size_t size)
+{
+	*cpu = (struct td_cpu){0};
+	if (!header_ok(header, size)) {
+		fail(cpu, -TD_EINVAL);
+		return -TD_EINVAL;
+	}
+	cpu->count = header->count;
+	cpu->memory = header->memory;
 	return 0;
 }
 
@@ -289,6 +306,17 @@ static enum td_step step_insn(struct td_cpu *cpu, const struct td_env *env,
 	}
 }
 
+/* Instruction pc, from another's memory: checked as td_cpu_init() would have. */
+static int fetch(struct td_cpu *cpu, const struct td_env *env, struct td_insn *in)
+{
+	uint32_t chunks = cpu->chunks;
+	int ret = env->fetch(env->ctx, cpu->pc, in);
+
+	if (ret < 0)
+		return ret;
+	return insn_ok(in, cpu->memory, &chunks) ? 0 : -TD_EINVAL;
+}
+
 enum td_step td_step(struct td_cpu *cpu, const struct td_env *env)
 {
 	struct td_insn in;
@@ -299,6 +327,11 @@ enum td_step td_step(struct td_cpu *cpu, const struct td_env *env)
 		return TD_STEP_END;
 	if (cpu->pc >= cpu->count)
 		return fail(cpu, -TD_EINVAL);
+	if (!cpu->program) {
+		int ret = fetch(cpu, env, &in);
+
+		return ret < 0 ? not_done(cpu, ret) : step_insn(cpu, env, &in);
+	}
 	/* one read of each field, whatever others write meanwhile */
 	in = *(const volatile struct td_insn *)&cpu->program->insn[cpu->pc];
 	return step_insn(cpu, env, &in);

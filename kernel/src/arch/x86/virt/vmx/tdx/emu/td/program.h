@@ -114,6 +114,11 @@ struct td_env {
 	void (*phase)(void *ctx, uint32_t n);
 	/* Non-zero: end what goes on for ever. */
 	int (*stop)(void *ctx);
+	/*
+	 * Only for a vCPU set up by td_cpu_init_fetched(): copies instruction @pc to
+	 * *@in, once for each step, from wherever the program lies.
+	 */
+	int (*fetch)(void *ctx, uint32_t pc, struct td_insn *in);
 };
 
 enum td_step {
@@ -147,6 +152,13 @@ struct td_cpu {
  * then td_step() answers TD_STEP_ERROR.
  */
 int td_cpu_init(struct td_cpu *cpu, const void *program, size_t size);
+
+/*
+ * The same for a program that is not in one piece of memory: its instructions
+ * come from fetch(), each checked when it is its turn. @header is a copy of the
+ * program's, @size is the bytes of the whole program.
+ */
+int td_cpu_init_fetched(struct td_cpu *cpu, const struct td_program *header, size_t size);
 
 /*
  * Exactly one step: one touch, one half of a conversion, one poll of a
