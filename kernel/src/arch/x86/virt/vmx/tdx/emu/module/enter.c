@@ -19,8 +19,9 @@
 /* What KVM and the processor share: vectors posted, and "outstanding". */
 struct posted_desc {
 	u64 vectors[4];
-	u64 control;
+	u64 control;		/* bit 0: something is outstanding */
 };
+
 #define POSTED_ON BIT_ULL(0)
 
 /* ---------------------------------------------------------------------- exits */

@@ -145,7 +145,7 @@ static const struct vcpu_field *find_vcpu_field(u64 id)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(vcpu_fields) / sizeof(vcpu_fields[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(vcpu_fields); i++)
 		if (vcpu_fields[i].class == FIELD_CLASS(id) &&
 		    vcpu_fields[i].code == FIELD_CODE(id))
 			return &vcpu_fields[i];

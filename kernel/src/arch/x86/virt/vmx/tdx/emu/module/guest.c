@@ -106,6 +106,7 @@ static void write_box(const struct guest *g, struct vcpu_box *b)
 		WRITE_ONCE(mark->tsc, r->mark.tsc);
 	}
 	WRITE_ONCE(b->nr_marks, r->nr_marks);
+	/* What the state is about is there before it: the VMM's acquire is the other half. */
 	smp_store_release(&b->state, (u32)box_state(r));
 }
 
@@ -284,6 +285,7 @@ static int env_barrier(void *ctx, uint32_t id, enum td_scope scope)
 		r->barrier_target = (ticket / members + 1) * members;
 		r->barrier = id + 1;
 	}
+	/* Behind the barrier is what others did before they joined, by xadd(). */
 	if (smp_load_acquire(&b->joined) < r->barrier_target && !READ_ONCE(box->stop)) {
 		ret = nap(g, TD_BARRIER_NS);
 		return ret ? ret : -TD_EAGAIN;

@@ -57,6 +57,7 @@ struct tlb_entry {
 	u64 gpa;	/* page; bit 0: valid */
 	u64 hpa;	/* of that 4K page */
 };
+
 #define TLB_VALID 1ULL
 #define TLB_ENTRIES 256
 

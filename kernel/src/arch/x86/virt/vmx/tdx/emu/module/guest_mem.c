@@ -207,7 +207,8 @@ int guest_accept(struct guest *g, u64 gpa, unsigned int *level)
 	if (sept_state(s.value) == SEPT_MAPPED)
 		return 0;
 	if (sept_state(s.value) != SEPT_PENDING)
-		return guest_exit_ept(g, gpa, EPT_QUAL_WRITE, accept_qualification(&s), SITE_ACCEPT);
+		return guest_exit_ept(g, gpa, EPT_QUAL_WRITE, accept_qualification(&s),
+				      SITE_ACCEPT);
 
 	nr = g->c->nr_locks;
 	if (!lock_guest(g, &g->v.tdcs->tree_lock, EMU_LOCK_SH))
