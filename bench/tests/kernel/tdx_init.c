@@ -25,6 +25,7 @@
 #define NR_TDS 3
 #define NR_VCPUS 2
 #define MAX_CPUID 256
+#define DEBUGFS "/sys/kernel/debug/tdx_emu/"
 
 /* From the kernel's asm/kvm.h, which the C library's headers may be too old for. */
 enum { TDX_CAPABILITIES, TDX_INIT_VM, TDX_INIT_VCPU, TDX_INIT_MEM, TDX_FINALIZE, TDX_GET_CPUID };
@@ -135,6 +136,42 @@ static int create_td_vcpu(int vm, int id)
 	return vcpu;
 }
 
+static void print_file(const char *path)
+{
+	char line[256];
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		printf("%s: %s", path, line);
+	if (f)
+		fclose(f);
+}
+
+/* Sum of the census's line @which, or of all lines that TDs may change. */
+static unsigned long long owned(const char *which)
+{
+	unsigned long long n, sum = 0;
+	char name[32];
+	FILE *f = fopen(DEBUGFS "census", "r");
+
+	if (!f)
+		return ~0ULL;
+	while (fscanf(f, "%31s %llu", name, &n) == 2)
+		if (which ? !strcmp(name, which) : strcmp(name, "reserved") != 0)
+			sum += n;
+	fclose(f);
+	return sum;
+}
+
+static int inject(const char *rule)
+{
+	int fd = open(DEBUGFS "inject", O_WRONLY), ok;
+
+	ok = fd >= 0 && write(fd, rule, strlen(rule)) == (ssize_t)strlen(rule);
+	close(fd);
+	return ok;
+}
+
 static void try_tds(void)
 {
 	int vm[NR_TDS], vcpu;
@@ -148,6 +185,9 @@ static void try_tds(void)
 			close(vcpu);
 		}
 	}
+	check("the module counts the TDs",
+	      owned("tdr") == NR_TDS && owned("hkids") == NR_TDS &&
+	      owned("tdvpr") == NR_TDS * NR_VCPUS && owned("locked") == 0);
 	/* Teardown is the kernel's: what it says is in the log. */
 	for (int t = 0; t < NR_TDS; t++)
 		close(vm[t]);
@@ -174,31 +214,18 @@ static void try_ordinary_vm(void)
 	close(vm);
 }
 
-static void print_file(const char *path)
+/* Three answers of RND_NO_ENTROPY are for the kernel to retry; a bad rule is refused. */
+static void try_injection(void)
 {
-	char line[256];
-	FILE *f = fopen(path, "r");
+	int vm;
 
-	while (f && fgets(line, sizeof(line), f))
-		printf("%s: %s", path, line);
-	if (f)
-		fclose(f);
-}
-
-/* Everything that the TDs took is free again. */
-static int nothing_owned(void)
-{
-	char name[32];
-	unsigned long long n;
-	int ok = 1;
-	FILE *f = fopen("/sys/kernel/debug/tdx_emu/census", "r");
-
-	if (!f)
-		return 0;
-	while (fscanf(f, "%31s %llu", name, &n) == 2)
-		ok &= !strcmp(name, "reserved") || !n;
-	fclose(f);
-	return ok;
+	check("a rule for fault injection", inject("mng.create no-entropy 100% times=3"));
+	check("a rule that is none is refused", !inject("mng.creat busy 100%"));
+	vm = create_td();
+	check("a TD in spite of no entropy", vm >= 0);
+	close(vm);
+	print_file(DEBUGFS "inject");
+	check("injection off", inject("clear"));
 }
 
 int main(void)
@@ -232,8 +259,9 @@ int main(void)
 
 	try_tds();
 	try_ordinary_vm();
-	print_file("/sys/kernel/debug/tdx_emu/census");
-	check("the module owns nothing", nothing_owned());
+	try_injection();
+	print_file(DEBUGFS "census");
+	check("the module owns nothing", owned(NULL) == 0);
 	printf("tdx-init: %u failures\n", failures);
 	printf("dpamt-init: done\n");
 	reboot(RB_POWER_OFF);

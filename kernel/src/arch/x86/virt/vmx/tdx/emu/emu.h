@@ -75,6 +75,14 @@ int emu_invvpid(u64 type, u16 vpid, u64 reserved);
 /* Set RFLAGS, and the VM-instruction error field, for @answer. */
 void emu_vm_finish(struct pt_regs *regs, int answer);
 
+/* ----------------------------------------------------------------- inject.c */
+
+struct dentry;
+
+/* The module's inject(): a status from debugfs's rules, or 0. */
+u64 emu_inject(struct emu_module *m, const struct emu_call *c);
+void emu_inject_setup(struct dentry *folder);
+
 /* ------------------------------------------------------------------- vmcs.c */
 
 struct emu_vmcs;
