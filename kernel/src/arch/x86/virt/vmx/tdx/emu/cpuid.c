@@ -33,8 +33,6 @@
 	(EMU_VMCS_REVISION | PAGE_SIZE << 32 | VMX_BASIC_WB | VMX_BASIC_INOUT |   \
 	 VMX_BASIC_TRUE_CTLS | VMX_BASIC_NO_SEAMRET_INVD_VMCS)
 
-/* Control MSRs: what must be 1 in the low half, what may be 1 in the high one. */
-#define CONTROLS(must, may) ((u64)((must) | (may)) << 32 | (u32)(must))
 
 #define PIN_MAY                                                                   \
 	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS | \
@@ -88,6 +86,12 @@
 /* Twice the highest field index. */
 #define VMCS_ENUM 0x2e
 
+/* A control MSR: what must be 1 in the low half, what may be 1 in the high one. */
+static u64 controls(u32 must, u32 may)
+{
+	return (u64)(must | may) << 32 | must;
+}
+
 /* Does MSR @msr have an emulated value? */
 static bool emulated_msr(u32 msr, u64 *value)
 {
@@ -112,30 +116,30 @@ static bool emulated_msr(u32 msr, u64 *value)
 		return true;
 	case MSR_IA32_VMX_PINBASED_CTLS:
 	case MSR_IA32_VMX_TRUE_PINBASED_CTLS:
-		*value = CONTROLS(PIN_BASED_ALWAYSON_WITHOUT_TRUE_MSR, PIN_MAY);
+		*value = controls(PIN_BASED_ALWAYSON_WITHOUT_TRUE_MSR, PIN_MAY);
 		return true;
 	case MSR_IA32_VMX_PROCBASED_CTLS:
-		*value = CONTROLS(CPU_BASED_ALWAYSON_WITHOUT_TRUE_MSR, CPU_MAY);
+		*value = controls(CPU_BASED_ALWAYSON_WITHOUT_TRUE_MSR, CPU_MAY);
 		return true;
 	case MSR_IA32_VMX_TRUE_PROCBASED_CTLS:
-		*value = CONTROLS(CPU_TRUE_MUST, CPU_MAY);
+		*value = controls(CPU_TRUE_MUST, CPU_MAY);
 		return true;
 	case MSR_IA32_VMX_EXIT_CTLS:
-		*value = CONTROLS(VM_EXIT_ALWAYSON_WITHOUT_TRUE_MSR, EXIT_MAY);
+		*value = controls(VM_EXIT_ALWAYSON_WITHOUT_TRUE_MSR, EXIT_MAY);
 		return true;
 	case MSR_IA32_VMX_TRUE_EXIT_CTLS:
-		*value = CONTROLS(VM_EXIT_ALWAYSON_WITHOUT_TRUE_MSR & ~VM_EXIT_SAVE_DEBUG_CONTROLS,
+		*value = controls(VM_EXIT_ALWAYSON_WITHOUT_TRUE_MSR & ~VM_EXIT_SAVE_DEBUG_CONTROLS,
 				  EXIT_MAY);
 		return true;
 	case MSR_IA32_VMX_ENTRY_CTLS:
-		*value = CONTROLS(VM_ENTRY_ALWAYSON_WITHOUT_TRUE_MSR, ENTRY_MAY);
+		*value = controls(VM_ENTRY_ALWAYSON_WITHOUT_TRUE_MSR, ENTRY_MAY);
 		return true;
 	case MSR_IA32_VMX_TRUE_ENTRY_CTLS:
-		*value = CONTROLS(VM_ENTRY_ALWAYSON_WITHOUT_TRUE_MSR &
+		*value = controls(VM_ENTRY_ALWAYSON_WITHOUT_TRUE_MSR &
 				  ~VM_ENTRY_LOAD_DEBUG_CONTROLS, ENTRY_MAY);
 		return true;
 	case MSR_IA32_VMX_PROCBASED_CTLS2:
-		*value = CONTROLS(0, SECONDARY_MAY);
+		*value = controls(0, SECONDARY_MAY);
 		return true;
 	case MSR_IA32_VMX_MISC:
 		*value = VMX_MISC;
@@ -264,7 +268,7 @@ const char * __init emu_cpu_refusal(void)
 		return "this machine has VMX itself";
 	if (native_cpuid_eax(0) < 7 || native_cpuid_eax(0x80000000) < 0x80000008 ||
 	    (native_cpuid_eax(0x80000008) & 0xff) < EMU_HKID_SHIFT)
-		return "the CPU has fewer than 46 physical address bits (QEMU: -cpu max,phys-bits=52)";
+		return "physical addresses have fewer than 46 bits (QEMU: -cpu max,phys-bits=52)";
 	return NULL;
 }
 

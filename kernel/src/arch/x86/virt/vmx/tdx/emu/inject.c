@@ -51,6 +51,7 @@ struct rules {
 };
 
 static struct rules __rcu *rules;
+/* Held by who replaces the rules. */
 static DEFINE_MUTEX(rules_mutex);
 
 /* The call that a CPU has answered last, and its random numbers. */
@@ -59,6 +60,7 @@ struct inject_cpu {
 	u64 leaf, rcx, rdx;
 	bool answered;
 };
+
 static DEFINE_PER_CPU(struct inject_cpu, inject_cpu);
 
 struct name {

@@ -36,6 +36,7 @@ struct emu_vmcs {
 	u32 reserved;
 	u64 slots[NR_SLOTS];
 };
+
 static_assert(sizeof(struct emu_vmcs) <= PAGE_SIZE);
 
 struct emu_vmcs *emu_vmcs_at(u64 pa)

@@ -11,8 +11,9 @@
 
 #define ID_CODE GENMASK_ULL(23, 0)
 #define ID_CLASS GENMASK_ULL(61, 56)
-#define ID_MUST_BE_ZERO \
-	(GENMASK_ULL(31, 24) | GENMASK_ULL(46, 34) | GENMASK_ULL(49, 47) | BIT_ULL(55) | BIT_ULL(62))
+#define ID_MUST_BE_ZERO                                                               \
+	(GENMASK_ULL(31, 24) | GENMASK_ULL(46, 34) | GENMASK_ULL(49, 47) | BIT_ULL(55) | \
+	 BIT_ULL(62))
 
 /*
  * Features of module 1.5.25 but two: there is no P-SEAMLDR to come back from (bit

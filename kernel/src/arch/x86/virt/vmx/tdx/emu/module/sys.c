@@ -44,6 +44,7 @@ static bool lp_is_initialised(struct emu_module *m)
 static void set_state(struct emu_module *m, enum emu_sys_state state)
 {
 	WRITE_ONCE(m->sys_state, state);
+	/* Who sees it ready (dispatch()) sees the TDMRs too. */
 	smp_store_release(&m->ready, state == EMU_SYS_READY);
 }
 

@@ -213,6 +213,7 @@ u64 emu_module_config(struct emu_module *m, const struct emu_tdmr *tdmr, unsigne
 	if (status)
 		return status;
 	m->sys_state = EMU_SYS_READY;
+	/* As in set_state(). */
 	smp_store_release(&m->ready, true);
 	return 0;
 }
