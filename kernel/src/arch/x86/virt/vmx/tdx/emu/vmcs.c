@@ -27,7 +27,7 @@ static const u8 nr_slots[NR_WIDTHS][NR_TYPES] = {
 	{ 16, 16, 32, 16 },
 };
 
-#define NR_SLOTS 352
+#define NR_SLOTS 336
 
 struct emu_vmcs {
 	u32 revision;
