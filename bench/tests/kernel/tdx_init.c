@@ -214,7 +214,27 @@ static void try_ordinary_vm(void)
 	close(vm);
 }
 
-/* Three answers of RND_NO_ENTROPY are for the kernel to retry; a bad rule is refused. */
+/* What all rules have answered. */
+static long answered(void)
+{
+	char line[256];
+	long sum = 0;
+	FILE *f = fopen(DEBUGFS "inject", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *n = strstr(line, "answered=");
+
+		sum += n ? atol(n + strlen("answered=")) : 0;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/*
+ * RND_NO_ENTROPY is for the kernel to try again, an interrupted write-back to
+ * resume; a bad rule is refused.
+ */
 static void try_injection(void)
 {
 	int vm;
@@ -223,7 +243,9 @@ static void try_injection(void)
 	check("a rule that is none is refused", !inject("mng.creat busy 100%"));
 	vm = create_td();
 	check("a TD in spite of no entropy", vm >= 0);
+	check("a rule for an interrupted leaf", inject("phymem.cache.wb interrupted 100% times=1"));
 	close(vm);
+	check("both have answered", answered() == 4);
 	print_file(DEBUGFS "inject");
 	check("injection off", inject("clear"));
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs tdx_emu/: what the module owns, counted from its PAMT, and fault
- * injection (inject.c). The counts are exact while no SEAMCALL is under way;
- * after the last TD all but "reserved" are 0.
+ * debugfs tdx_emu/: census, what the module owns, counted from its PAMT; events,
+ * what it has seen that must never happen; inject, fault injection (inject.c).
+ * The counts are exact while no SEAMCALL is under way; after the last TD all but
+ * "reserved" are 0.
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
@@ -31,6 +32,22 @@ static int census_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(census);
 
+/* What must never happen, counted since the boot. */
+static int events_show(struct seq_file *s, void *unused)
+{
+	static const char * const names[EMU_NR_EVENTS] = {
+		[EMU_EVENT_STALE_TLB] = "stale_tlb", [EMU_EVENT_OWNERSHIP] = "ownership",
+		[EMU_EVENT_CONTENTS] = "contents",   [EMU_EVENT_IMAGE] = "image",
+		[EMU_EVENT_FATAL] = "fatal",
+	};
+	unsigned int i;
+
+	for (i = 0; i < EMU_NR_EVENTS; i++)
+		seq_printf(s, "%s %u\n", names[i], READ_ONCE(emu_module.events[i]));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(events);
+
 static int __init emu_debugfs_setup(void)
 {
 	struct dentry *folder;
@@ -39,6 +56,7 @@ static int __init emu_debugfs_setup(void)
 		return 0;
 	folder = debugfs_create_dir("tdx_emu", NULL);
 	debugfs_create_file("census", 0400, folder, NULL, &census_fops);
+	debugfs_create_file("events", 0400, folder, NULL, &events_fops);
 	emu_inject_setup(folder);
 	return 0;
 }

@@ -81,6 +81,8 @@ struct dentry;
 
 /* The module's inject(): a status from debugfs's rules, or 0. */
 u64 emu_inject(struct emu_module *m, const struct emu_call *c);
+/* The module's interrupted(): a rule says that an interrupt is pending. */
+bool emu_interrupted(struct emu_module *m, const struct emu_call *c);
 void emu_inject_setup(struct dentry *folder);
 
 /* ------------------------------------------------------------------- vmcs.c */

@@ -139,6 +139,7 @@ static int __init emu_module_setup(void)
 	m->lp = emu_lp;
 	m->event = emu_event;
 	m->inject = emu_inject;
+	m->interrupted = emu_interrupted;
 	m->tsc = rdtsc_ordered;
 	m->tsc_khz = tsc_khz;
 	m->lps_per_package = nr_cpu_ids;

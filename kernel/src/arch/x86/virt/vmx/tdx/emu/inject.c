@@ -9,7 +9,9 @@
  * LEAF is a name as in the ABI without TDH (mem.page.aug), STATUS one of
  * status_names[] or a number (with 63:32 alone, OPERAND is added to it).
  * "alternate" never answers the same call twice in a row: for leaves that KVM
- * tries once more and then requires to succeed.
+ * tries once more and then requires to succeed. With the status "interrupted" a
+ * leaf runs, and is told midway that the host has an interrupt pending: for
+ * phymem.cache.wb and mem.page.demote.
  *
  * Readers run with interrupts off under the die notifier's RCU section; the set
  * of rules is replaced as a whole.
@@ -54,11 +56,13 @@ static struct rules __rcu *rules;
 /* Held by who replaces the rules. */
 static DEFINE_MUTEX(rules_mutex);
 
-/* The call that a CPU has answered last, and its random numbers. */
+/* A CPU's random numbers, and the call that it met last: answered, and interrupted. */
 struct inject_cpu {
 	struct rnd_state rnd;
-	u64 leaf, rcx, rdx;
-	bool answered;
+	struct last_call {
+		bool hit;
+		u64 leaf, rcx, rdx;
+	} last[2];
 };
 
 static DEFINE_PER_CPU(struct inject_cpu, inject_cpu);
@@ -71,8 +75,8 @@ struct name {
 static const struct name status_names[] = {
 	{ "busy", EMU_OPERAND_BUSY },
 	{ "epoch-busy", EMU_PREVIOUS_TLB_EPOCH_BUSY },
-	{ "no-entropy", EMU_ST(0x80000203) },
-	{ "interrupted", EMU_ST(0x80000003) },
+	{ "no-entropy", EMU_RND_NO_ENTROPY },
+	{ "interrupted", EMU_INTERRUPTED_RESUMABLE },
 	{ "invalid", EMU_OPERAND_INVALID },
 	{ "metadata", EMU_PAGE_METADATA_INCORRECT },
 	{ "not-tracked", EMU_TLB_TRACKING_NOT_DONE },
@@ -100,17 +104,24 @@ static const struct name leaf_names[] = {
 
 /* ------------------------------------------------------------------ answers */
 
-static bool is_repetition(const struct inject_cpu *cpu, const struct emu_call *c)
+static bool is_repetition(const struct last_call *last, const struct emu_call *c)
 {
-	return cpu->answered && cpu->leaf == c->leaf && cpu->rcx == c->args->rcx &&
-	       cpu->rdx == c->args->rdx;
+	return last->hit && last->leaf == c->leaf && last->rcx == c->args->rcx &&
+	       last->rdx == c->args->rdx;
 }
 
-static bool rule_answers(struct rule *rule, struct inject_cpu *cpu, const struct emu_call *c)
+static bool rule_interrupts(const struct rule *rule)
+{
+	return rule->status == EMU_INTERRUPTED_RESUMABLE;
+}
+
+static bool rule_answers(struct rule *rule, struct inject_cpu *cpu, const struct emu_call *c,
+			 bool interrupts)
 {
 	unsigned long left = READ_ONCE(rule->times);
 
-	if (rule->leaf != c->leaf || (rule->alternate && is_repetition(cpu, c)) ||
+	if (rule->leaf != c->leaf || rule_interrupts(rule) != interrupts ||
+	    (rule->alternate && is_repetition(&cpu->last[interrupts], c)) ||
 	    prandom_u32_state(&cpu->rnd) % 100 >= rule->percent)
 		return false;
 	while (left != ULONG_MAX) {
@@ -123,25 +134,40 @@ static bool rule_answers(struct rule *rule, struct inject_cpu *cpu, const struct
 	return true;
 }
 
-u64 emu_inject(struct emu_module *m, const struct emu_call *c)
+/* The first rule that speaks up on this call, or NULL. */
+static struct rule *find_rule(const struct emu_call *c, bool interrupts)
 {
 	struct rules *now = rcu_dereference_check(rules, irqs_disabled());
 	struct inject_cpu *cpu;
+	struct last_call *last;
 	unsigned int i;
 
 	if (likely(!now))
-		return 0;
+		return NULL;
 	cpu = this_cpu_ptr(&inject_cpu);
+	last = &cpu->last[interrupts];
 	for (i = 0; i < now->nr; i++)
-		if (rule_answers(&now->rule[i], cpu, c))
+		if (rule_answers(&now->rule[i], cpu, c, interrupts))
 			break;
-	cpu->answered = i < now->nr;
-	if (!cpu->answered)
-		return 0;
-	cpu->leaf = c->leaf;
-	cpu->rcx = c->args->rcx;
-	cpu->rdx = c->args->rdx;
-	return now->rule[i].status;
+	last->hit = i < now->nr;
+	if (!last->hit)
+		return NULL;
+	last->leaf = c->leaf;
+	last->rcx = c->args->rcx;
+	last->rdx = c->args->rdx;
+	return &now->rule[i];
+}
+
+u64 emu_inject(struct emu_module *m, const struct emu_call *c)
+{
+	struct rule *rule = find_rule(c, false);
+
+	return rule ? rule->status : 0;
+}
+
+bool emu_interrupted(struct emu_module *m, const struct emu_call *c)
+{
+	return find_rule(c, true);
 }
 
 /* -------------------------------------------------------------------- rules */

@@ -106,8 +106,6 @@ static const struct {
 	TABLE(0x9900000300000500, 2 * EMU_NR_CPUID_CONFIG, read_cpuid_value),
 };
 
-#define NR_FIELDS (sizeof(fields) / sizeof(fields[0]))
-
 u64 emu_metadata_first(void)
 {
 	return fields[0].id;
@@ -120,17 +118,17 @@ u64 emu_metadata_read(const struct emu_module *m, u64 id, u64 *value, u64 *next)
 
 	if (id & ID_MUST_BE_ZERO)
 		return EMU_METADATA_FIELD_ID_INCORRECT;
-	for (row = 0; row < NR_FIELDS; row++) {
+	for (row = 0; row < ARRAY_SIZE(fields); row++) {
 		i = (id & ID_CODE) - (fields[row].id & ID_CODE);
 		if ((id & ID_CLASS) == (fields[row].id & ID_CLASS) && i < fields[row].nr)
 			break;
 	}
-	if (row == NR_FIELDS)
+	if (row == ARRAY_SIZE(fields))
 		return EMU_METADATA_FIELD_ID_INCORRECT;
 	*value = fields[row].read ? fields[row].read(m, i) : fields[row].value;
 	if (i + 1 < fields[row].nr)
 		*next = fields[row].id + i + 1;
 	else
-		*next = row + 1 < NR_FIELDS ? fields[row + 1].id : EMU_NO_FIELD;
+		*next = row + 1 < ARRAY_SIZE(fields) ? fields[row + 1].id : EMU_NO_FIELD;
 	return 0;
 }

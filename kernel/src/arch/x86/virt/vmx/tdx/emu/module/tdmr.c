@@ -289,6 +289,7 @@ u64 emu_tdh_sys_tdmr_init(struct emu_call *c)
 	next = min(t->init_next + step, t->size);
 	init_range(m, t, t->init_next, next);
 	t->init_next = next;
+	/* With what was marked above, for who finds the page in here (emu_pamt_tdmr()). */
 	smp_store_release(&t->initialised, next & ~(EMU_1G_SIZE - 1));
 	c->args->rdx = t->base + (next & ~(EMU_1G_SIZE - 1));
 	return 0;
