@@ -58,6 +58,7 @@ u64 shim_clock(void);
 struct lockdep_map;
 #define _THIS_IP_ 0UL
 #define lock_map_acquire(map) ((void)0)
+#define lock_map_acquire_read(map) ((void)0)
 #define lock_map_release(map) ((void)0)
 #define lock_contended(map, ip) ((void)0)
 #define lock_acquired(map, ip) ((void)0)

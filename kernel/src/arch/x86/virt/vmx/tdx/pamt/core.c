@@ -174,13 +174,20 @@ static void fallback_share(struct pamt *p, unsigned long region)
 		}
 		return;
 	}
+	lock_map_acquire_read(&pamt_fallback_map);
 	for (;;) {
+		struct pamt_waiting w;
+
 		/* Fully ordered: pairs with the exclusive side's set and look, store then load. */
 		atomic_fetch_add(1, &r->active);
 		if (likely(!atomic_read_acquire(&f->exclusive)))
 			return;
 		atomic_sub_return_release(1, &r->active);
-		pamt_wait(p, &f->exclusive, region, READ_ONCE(f->region), !VAL);
+		pamt_wait_begin(p, &w, &f->exclusive, region, READ_ONCE(f->region));
+		lock_contended(&pamt_fallback_map, _THIS_IP_);
+		atomic_cond_read_acquire(&f->exclusive, !VAL);
+		lock_acquired(&pamt_fallback_map, _THIS_IP_);
+		pamt_wait_end(p, &w, &f->exclusive);
 	}
 }
 
@@ -188,10 +195,12 @@ static void fallback_unshare(struct pamt *p)
 {
 	struct pamt_fallback *f = &p->fallback;
 
-	if (f->use_rwlock)
+	if (f->use_rwlock) {
 		read_unlock(&f->rwlock);
-	else
-		atomic_sub_return_release(1, &this_cpu_ptr(f->readers)->active);
+		return;
+	}
+	atomic_sub_return_release(1, &this_cpu_ptr(f->readers)->active);
+	lock_map_release(&pamt_fallback_map);
 }
 
 /*
@@ -211,10 +220,13 @@ static void fallback_exclude(struct pamt *p, unsigned long region)
 	}
 	spin_lock(&f->writer.lock);
 	WRITE_ONCE(f->region, region);
+	lock_map_acquire(&pamt_fallback_map);
+	lock_contended(&pamt_fallback_map, _THIS_IP_);
 	/* Fully ordered against fallback_share(). */
 	atomic_fetch_add(1, &f->exclusive);
 	for_each_possible_cpu(cpu)
 		atomic_cond_read_acquire(&per_cpu_ptr(f->readers, cpu)->active, !VAL);
+	lock_acquired(&pamt_fallback_map, _THIS_IP_);
 }
 
 static void fallback_admit(struct pamt *p)
@@ -226,6 +238,7 @@ static void fallback_admit(struct pamt *p)
 		return;
 	}
 	atomic_set_release(&f->exclusive, 0);
+	lock_map_release(&pamt_fallback_map);
 	spin_unlock(&f->writer.lock);
 }
 

@@ -19,6 +19,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/irqflags.h>
 #include <linux/lockdep.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
@@ -144,12 +145,27 @@ struct pamt_waiting {
 };
 
 /*
- * Lockdep's view of the state words: whoever claims a region holds this map from
- * claim to publish, whoever waits for one acquires it while it waits. So a wait
- * under a lock that a claimant may need is reported, and lock_stat counts waits
- * for words beside those for locks.
+ * Lockdep's view of what is not a lock. Whoever claims a region in its word holds
+ * word_map from claim to publish, with IRQs off; whoever waits for a word acquires
+ * it for a moment, so that a wait under a lock that a claimant may need is
+ * reported. wait_map is held while waiting, which may be with IRQs on, and is where
+ * lock_stat counts it. fallback_map is the fallback in its form of per-CPU counters.
  */
-extern struct lockdep_map pamt_word_map;
+extern struct lockdep_map pamt_word_map, pamt_wait_map, pamt_fallback_map;
+
+static inline void pamt_wait_mapped(void)
+{
+#ifdef CONFIG_LOCKDEP
+	unsigned long flags;
+
+	local_irq_save(flags);
+	lock_map_acquire(&pamt_word_map);
+	lock_map_release(&pamt_word_map);
+	local_irq_restore(flags);
+#endif
+	lock_map_acquire(&pamt_wait_map);
+	lock_contended(&pamt_wait_map, _THIS_IP_);
+}
 
 void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigned long region,
 		     unsigned long holder);
@@ -166,11 +182,10 @@ void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what);
 		int __v;                                                \
 									\
 		pamt_wait_begin((p), &__w, (word), (region), (holder)); \
-		lock_map_acquire(&pamt_word_map);                       \
-		lock_contended(&pamt_word_map, _THIS_IP_);              \
+		pamt_wait_mapped();                                     \
 		__v = atomic_cond_read_acquire((word), (cond));         \
-		lock_acquired(&pamt_word_map, _THIS_IP_);               \
-		lock_map_release(&pamt_word_map);                       \
+		lock_acquired(&pamt_wait_map, _THIS_IP_);               \
+		lock_map_release(&pamt_wait_map);                       \
 		pamt_wait_end((p), &__w, (word));                       \
 		__v;                                                    \
 	})

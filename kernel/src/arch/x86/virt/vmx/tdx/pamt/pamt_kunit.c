@@ -8,6 +8,7 @@
  * there. Regions beyond can be counted, and pairs installed for them, because
  * nobody touches their pages.
  */
+#include <kunit/run-in-irq-context.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -527,6 +528,45 @@ static void pamt_mutual(struct kunit *test)
 	bed_audit(test, bed);
 }
 
+/* --------------------------------------------------- puts from interrupts */
+
+struct irq_puts {
+	struct bed *bed;
+	atomic_t credits[BED_REGIONS];	/* references that anybody may drop */
+};
+
+/* A task takes references; it and interrupts drop them, the last ones too (R8). */
+static bool irq_step(void *data)
+{
+	struct irq_puts *s = data;
+	unsigned int i;
+
+	for (i = 0; i < BED_REGIONS; i++) {
+		if (in_task()) {
+			if (get(s->bed, i + 4) || !has_pair(s->bed, i + 4))
+				return false;
+			atomic_inc(&s->credits[i]);
+		}
+		if (atomic_dec_if_positive(&s->credits[i]) >= 0)
+			put(s->bed, i + 4);
+	}
+	return true;
+}
+
+static void pamt_irq_puts(struct kunit *test)
+{
+	struct bed *bed = bed_new(test);
+	struct irq_puts s = { .bed = bed };
+	unsigned int i;
+
+	kunit_run_irq_test(test, irq_step, 20000, &s);
+	for (i = 0; i < BED_REGIONS; i++)
+		while (atomic_dec_if_positive(&s.credits[i]) >= 0)
+			put(bed, i + 4);
+	KUNIT_EXPECT_EQ(test, stats(test, bed)->install, stats(test, bed)->remove);
+	bed_audit(test, bed);
+}
+
 /* -------------------------------------------------------------- suites */
 
 #define PAMT_ENTRY(sym, name) &pamt_##sym##_ops,
@@ -561,6 +601,7 @@ static struct kunit_case pamt_cases[] = {
 	KUNIT_CASE_PARAM(pamt_split_fails, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_mutual, strategy_gen_params),
 	KUNIT_CASE_PARAM(pamt_stress, strategy_gen_params),
+	KUNIT_CASE_PARAM(pamt_irq_puts, strategy_gen_params),
 	KUNIT_CASE(pamt_hist_bins),
 	{}
 };

@@ -13,8 +13,10 @@
 #include "pamt.h"
 
 #ifdef CONFIG_LOCKDEP
-static struct lock_class_key pamt_word_key;
-struct lockdep_map pamt_word_map = STATIC_LOCKDEP_MAP_INIT("tdx_pamt_word", &pamt_word_key);
+static struct lock_class_key word_key, wait_key, fallback_key;
+struct lockdep_map pamt_word_map = STATIC_LOCKDEP_MAP_INIT("tdx_pamt_word", &word_key);
+struct lockdep_map pamt_wait_map = STATIC_LOCKDEP_MAP_INIT("tdx_pamt_wait", &wait_key);
+struct lockdep_map pamt_fallback_map = STATIC_LOCKDEP_MAP_INIT("tdx_pamt_fallback", &fallback_key);
 #endif
 
 void pamt_wait_begin(struct pamt *p, struct pamt_waiting *w, void *what, unsigned long region,
