@@ -62,6 +62,37 @@ OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
 .PHONY: all bench check check-breaks kernel kernel-check clean help tests distclean
 all: $(BUILD)/dpamt
 
+# ------------------------------------------------------------- the TD payload
+
+# What runs in a TD: the same interpreter, built for no operating system at all.
+PAYLOAD_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-fno-strict-aliasing -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-builtin \
+	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -MMD -MP \
+	-I$(KSRC)/emu/td
+OBJ_PAYLOAD := $(BUILD)/payload/start.o $(BUILD)/payload/main.o $(BUILD)/payload/interp.o
+
+$(BUILD)/payload/%.o: bench/payload/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(PAYLOAD_CFLAGS) -c $< -o $@
+
+$(BUILD)/payload/%.o: bench/payload/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP -c $< -o $@
+
+$(BUILD)/payload/interp.o: $(KSRC)/emu/td/interp.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(PAYLOAD_CFLAGS) -c $< -o $@
+
+$(BUILD)/payload/payload.bin: $(OBJ_PAYLOAD) bench/payload/payload.ld
+	$(LD) -static --no-dynamic-linker -z noexecstack --no-warn-rwx-segments \
+		-T bench/payload/payload.ld $(OBJ_PAYLOAD) -o $(BUILD)/payload/payload.elf
+	objcopy -O binary -j payload $(BUILD)/payload/payload.elf $@
+
+$(BUILD)/payload/embed.o: $(BUILD)/payload/payload.bin
+	printf '.section .rodata\n.globl td_payload\n.balign 4096\ntd_payload: .incbin "$<"\n.section .note.GNU-stack,"",@progbits\n' | \
+		$(CC) -x assembler -c - -o $@
+
 # -------------------------------------------------------------------- rules
 
 $(BUILD)/native/%.o: %.c $(BUILD)/flags
@@ -89,7 +120,7 @@ $(BUILD)/cost/%.o: bench/exec/cost_loop.c $(BUILD)/flags
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -DCOST_SYMBOL=cost_$* \
 		-Dpamt_$*_ops=cost_$*_ops -c $< -o $@
 
-$(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o
+$(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o $(BUILD)/payload/embed.o
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
@@ -149,4 +180,4 @@ help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
 
 -include $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
-	$(OBJ_COST:.o=.d) $(TESTS:=.d)
+	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(TESTS:=.d)
