@@ -59,7 +59,7 @@ OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
 OBJ_CLI := $(call obj,$(SRC_CLI),plain)
 OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
 
-.PHONY: all bench check check-breaks kernel kernel-check clean help tests distclean
+.PHONY: all bench check check-breaks kernel kernel-check clean help tests distclean guest
 all: $(BUILD)/dpamt
 
 # ------------------------------------------------------------- the TD payload
@@ -126,6 +126,12 @@ $(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o $(B
 
 $(BUILD)/dpamt: $(OBJ_CLI) $(BUILD)/libdpamt.a
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(OBJ_CLI) $(BUILD)/libdpamt.a $(LIBS) -o $@
+
+# The same executor for the inside of an emulated host: static, without hwloc.
+guest: $(BUILD)/dpamt-guest
+$(BUILD)/dpamt-guest: $(BUILD)/plain/bench/guest/main.o $(BUILD)/libdpamt.a
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static $< $(BUILD)/libdpamt.a -ljansson -lpthread -lm -o $@
+$(BUILD)/plain/bench/guest/main.o: INC_PLAIN := $(INC_SHIM)
 
 # Rebuild everything when the flags change.
 FLAGS_NOW := $(CC) $(CFLAGS_ALL) $(INC_SHIM) $(LDFLAGS)

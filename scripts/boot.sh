@@ -5,15 +5,15 @@
 #
 # usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE] [--timeout=SECONDS]
 #		[--smp=CPUS[,sockets=N]] [--memory=SIZE] [--accel=auto|kvm|tcg] [--log=FILE]
-#		[--tdx]
+#		[--tdx] [--data=FILE]
 #
 # KERNEL is a bzImage, or emu, emu-debug, emu-kcsan for the one that
 # kernel-build.sh made. Without --initramfs: a small one of busybox, which
 # prints the results of the KUnit suites and powers off. --accel=auto takes
 # /dev/kvm if this very kernel boots on it, otherwise TCG. --tdx boots an emulated
 # TDX host: tdx_emu=on, unless --append has a tdx_emu= of its own, and KVM's tdx
-# parameter. Defaults: 300 s, 2 CPUs, 2G, log in build/kernel/boot.log (the serial
-# console, all of it).
+# parameter. --data=FILE: a second serial port, written there. Defaults: 300 s, 2
+# CPUs, 2G, log in build/kernel/boot.log (the serial console, all of it).
 # stdout: what is wrong with the log (WARNING, BUG, lockdep, RCU, KASAN, KCSAN,
 # Oops, KUnit tests that failed), and a verdict in one line.
 #
@@ -41,7 +41,7 @@ usage()
 {
 	echo "usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE]" \
 		"[--timeout=SECONDS] [--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg]" \
-		"[--log=FILE] [--tdx]" >&2
+		"[--log=FILE] [--tdx] [--data=FILE]" >&2
 	exit 2
 }
 
@@ -60,6 +60,7 @@ smp=2
 memory=2G
 accel=auto
 tdx=
+data=
 log=$build/boot.log
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -98,6 +99,7 @@ while [ $# -gt 0 ]; do
 	--memory) memory=$value ;;
 	--accel) accel=$value ;;
 	--log) log=$value ;;
+	--data) data=$value ;;
 	*) usage ;;
 	esac
 done
@@ -211,7 +213,8 @@ boot()
 {
 	# shellcheck disable=SC2046
 	qemu-system-x86_64 -M q35 $(machine "$1") -smp "$smp" -m "$memory" -display none \
-		-monitor none -nodefaults -serial "file:$3" -no-reboot -kernel "$kernel" \
+		-monitor none -nodefaults -serial "file:$3" \
+		${data:+-serial "file:$data"} -no-reboot -kernel "$kernel" \
 		-initrd "$5" \
 		-append "console=ttyS0 tsc=reliable panic=-1 $4 $append" \
 		>"$scratch/qemu" 2>&1 </dev/null &

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dpamt-guest: runs cells on the KVM of this kernel, as process 1 of an initramfs or
+ * as an ordinary program. One static file: what it shares with dpamt is the executor
+ * (exec/kvm*) and everything below it.
+ *
+ *	dpamt-guest [CELLS [SAMPLES]]
+ *
+ * CELLS (default /cells): a line per cell, fields separated by tabs: workload file,
+ * strategy, block, seed, 1/scale (0: the workload's bench_scale), then any number of
+ * --set overrides. SAMPLES (default: /dev/ttyS1 as process 1, else stdout): a line of
+ * samples.jsonl for each. What a person reads goes to stderr.
+ *
+ * Each cell is a process: one that dies or hangs costs itself. As process 1 it mounts
+ * what it needs, says "dpamt-init: done" at the end, and powers off.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exec/kvm.h"
+#include "measure/clock.h"
+#include "measure/kernel_stats.h"
+
+#define EXIT_FINE 0
+#define EXIT_REGRESSED 1
+#define EXIT_USAGE 2
+#define EXIT_ENVIRONMENT 3
+
+#define MAX_SETS 64
+#define CELL_SECONDS 300	/* then it hangs */
+
+struct cell_line {
+	const char *workload, *strategy;
+	unsigned int block, scale_den;
+	u64 seed;
+	const char *set[MAX_SETS];
+	size_t nr_sets;
+};
+
+static FILE *samples;
+static unsigned int cpus[CPU_SETSIZE], nr_cpus;
+
+/* ----------------------------------------------------------------- a line */
+
+static bool number(const char *text, u64 *to)
+{
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*to = strtoull(text, &end, 10);
+	return !errno && !*end;
+}
+
+static bool parse_line(char *text, struct cell_line *l)
+{
+	u64 block, scale;
+	char *field;
+
+	*l = (struct cell_line){ 0 };
+	text[strcspn(text, "\r\n")] = 0;
+	l->workload = strsep(&text, "\t");
+	l->strategy = strsep(&text, "\t");
+	if (!l->strategy || !*l->workload || !*l->strategy || !number(strsep(&text, "\t"), &block) ||
+	    !number(strsep(&text, "\t"), &l->seed) || !number(strsep(&text, "\t"), &scale))
+		return false;
+	l->block = block;
+	l->scale_den = scale;
+	while ((field = strsep(&text, "\t"))) {
+		if (l->nr_sets == MAX_SETS)
+			return false;
+		l->set[l->nr_sets++] = field;
+	}
+	return true;
+}
+
+/* ----------------------------------------------------------------- a cell */
+
+static void send_sample(json_t *j)
+{
+	if (j) {
+		json_dumpf(j, samples, JSON_COMPACT | JSON_REAL_PRECISION(12));
+		fputc('\n', samples);
+		fflush(samples);
+	}
+	json_decref(j);
+}
+
+static void send_failure(const struct cell_line *l, const char *workload, const char *status,
+			 const char *reason)
+{
+	send_sample(json_pack("{s:s,s:s,s:s,s:i,s:s,s:I,s:s}", "kind", "cell", "workload", workload,
+			      "strategy", l->strategy, "block", (int)l->block, "status", status,
+			      "seed", (json_int_t)l->seed, "reason", reason));
+}
+
+static struct workload *load(const struct cell_line *l, struct td_error *err)
+{
+	static const char *const no_dirs[] = { NULL };
+	u64 num = 1, den = l->scale_den;
+	struct workload *w = NULL;
+	int ret = workload_load(l->workload, no_dirs, &w, err);
+
+	if (!ret)
+		ret = workload_set_all(w, l->set, l->nr_sets, err);
+	if (!ret && !den) {
+		num = w->bench_scale.num ? w->bench_scale.num : 1;
+		den = w->bench_scale.den ? w->bench_scale.den : 1;
+	}
+	if (!ret)
+		ret = workload_scale(w, num, den, err);
+	return ret ? NULL : w;
+}
+
+static void tell(const struct workload *w, const struct cell_line *l, const struct cell *c)
+{
+	static const char *const name[] = { "ok", "skipped", "violation", "interrupted", "failed" };
+
+	fprintf(stderr, "dpamt-guest: %s %s block %u: %s%s%s", w->name, l->strategy, l->block,
+		name[c->status], c->reason[0] ? ": " : "", c->reason);
+	if (c->elapsed_ns)
+		fprintf(stderr, "; %" PRIu64 " TDs, %" PRIu64 " first touches (p50 %" PRIu64
+			" ns), %" PRIu64 " flips, %" PRIu64 " installs in %.3f s", c->sum.tds,
+			c->fault.count, hist_quantile(&c->fault, 1, 2), c->sum.flips,
+			c->stats.install, c->elapsed_ns / 1e9);
+	fputc('\n', stderr);
+}
+
+static int run_cell(const struct cell_line *l)
+{
+	struct td_error err;
+	struct workload *w = load(l, &err);
+	struct cell *cell = cell_new();
+	struct kvm_config c = {
+		.workload = w, .strategy = l->strategy, .stats_dir = KERNEL_STATS_DIR,
+		.cpu = cpus, .nr_cpus = nr_cpus, .seed = l->seed,
+	};
+	int ret;
+
+	if (!w || !cell) {
+		fprintf(stderr, "dpamt-guest: %s\n", w ? "out of memory" : err.text);
+		send_failure(l, l->workload, "failed", w ? "out of memory" : err.text);
+		return EXIT_ENVIRONMENT;
+	}
+	clock_init();
+	kvm_run(&c, cell);
+	tell(w, l, cell);
+	send_sample(kvm_cell_json(cell, w, l->strategy, l->block, l->seed));
+	ret = cell->status == CELL_VIOLATION ? EXIT_REGRESSED :
+	      cell->status == CELL_FAILED ? EXIT_ENVIRONMENT : EXIT_FINE;
+	cell_free(cell);
+	workload_free(w);
+	return ret;
+}
+
+/* 0, or the exit code of the process that ran the cell. */
+static int run_line(const struct cell_line *l)
+{
+	time_t until = time(NULL) + CELL_SECONDS;
+	int status = 0;
+	char reason[96];
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (!child)
+		_exit(run_cell(l));
+	while (child > 0 && !waitpid(child, &status, WNOHANG)) {
+		if (time(NULL) > until)
+			kill(child, SIGKILL);
+		usleep(20000);
+	}
+	if (child > 0 && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	if (child < 0)
+		snprintf(reason, sizeof(reason), "no process for the cell: %s", strerror(errno));
+	else if (time(NULL) > until)
+		snprintf(reason, sizeof(reason), "hung: killed after %d s", CELL_SECONDS);
+	else
+		snprintf(reason, sizeof(reason), "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	fprintf(stderr, "dpamt-guest: %s %s: %s\n", l->workload, l->strategy, reason);
+	send_failure(l, l->workload, "failed", reason);
+	return EXIT_ENVIRONMENT;
+}
+
+static int run_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	struct cell_line l;
+	size_t size = 0;
+	int worst = EXIT_FINE, ret, nr = 0;
+
+	if (!f) {
+		fprintf(stderr, "dpamt-guest: %s: %s\n", path, strerror(errno));
+		return EXIT_USAGE;
+	}
+	while (getline(&text, &size, f) > 0) {
+		nr++;
+		if (text[0] == '\n' || text[0] == '#')
+			continue;
+		if (!parse_line(text, &l)) {
+			fprintf(stderr, "dpamt-guest: %s:%d: not a cell: workload, strategy, block, "
+				"seed, scale, overrides, separated by tabs\n", path, nr);
+			worst = EXIT_USAGE;
+			continue;
+		}
+		ret = run_line(&l);
+		/* a broken invariant is the worst that can be found */
+		if (ret && worst != EXIT_REGRESSED)
+			worst = ret;
+	}
+	free(text);
+	fclose(f);
+	return worst;
+}
+
+/* ------------------------------------------------------------- process 1 */
+
+static void find_cpus(void)
+{
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (unsigned int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			cpus[nr_cpus++] = i;
+}
+
+static void mount_on(const char *type, const char *where)
+{
+	mkdir(where, 0755);
+	if (mount(type, where, type, 0, NULL) && errno != EBUSY)
+		fprintf(stderr, "dpamt-guest: %s on %s: %s\n", type, where, strerror(errno));
+}
+
+static void become_init(void)
+{
+	int console;
+
+	mount_on("devtmpfs", "/dev");
+	console = open("/dev/console", O_RDWR);
+	for (int fd = 0; console >= 0 && fd < 3; fd++)
+		dup2(console, fd);
+	mount_on("proc", "/proc");
+	mount_on("sysfs", "/sys");
+	mount_on("debugfs", "/sys/kernel/debug");
+	mount_on("tmpfs", "/tmp");
+}
+
+static FILE *open_samples(const char *path)
+{
+	struct termios t;
+	int fd = open(path, O_WRONLY | O_CREAT | O_NOCTTY, 0644);
+
+	if (fd < 0)
+		return NULL;
+	if (!tcgetattr(fd, &t)) {
+		cfmakeraw(&t);
+		tcsetattr(fd, TCSANOW, &t);
+	}
+	return fdopen(fd, "w");
+}
+
+int main(int argc, char **argv)
+{
+	bool init = getpid() == 1;
+	const char *cells = argc > 1 && !init ? argv[1] : "/cells";
+	const char *to = argc > 2 && !init ? argv[2] : init ? "/dev/ttyS1" : NULL;
+	char err[256];
+	int ret;
+
+	if (init)
+		become_init();
+	else if (argc > 3 || (argc > 1 && argv[1][0] == '-')) {
+		fprintf(stderr, "usage: dpamt-guest [CELLS [SAMPLES]]\n");
+		return EXIT_USAGE;
+	}
+	samples = to ? open_samples(to) : stdout;
+	if (!samples)
+		fprintf(stderr, "dpamt-guest: %s: %s\n", to, strerror(errno));
+	find_cpus();
+	ret = samples ? kvm_probe(err, sizeof(err)) : EXIT_ENVIRONMENT;
+	if (samples && ret)
+		fprintf(stderr, "dpamt-guest: %s\n", err);
+	ret = ret ? EXIT_ENVIRONMENT : run_file(cells);
+	if (!init)
+		return ret;
+	if (samples) {
+		send_sample(json_pack("{s:s,s:i}", "kind", "end", "exit", ret));
+		tcdrain(fileno(samples));
+	}
+	fprintf(stderr, "dpamt-guest: exit %d\ndpamt-init: done\n", ret);
+	sync();
+	reboot(RB_POWER_OFF);
+	return ret;
+}

@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run cells on an emulated TDX host: boots a kernel of kernel-build.sh in QEMU with
+# build/dpamt-guest as process 1, which runs them one after the other.
+#
+# usage: scripts/emu-run.sh [--kernel=KERNEL] [--out=FILE] [--smp=CPUS[,sockets=N]]
+#		[--memory=SIZE] [--timeout=SECONDS] [--append=TEXT] [--log=FILE]
+#		[--accel=auto|kvm|tcg] CELLS
+#
+# CELLS is a file of lines, or - for standard input: workload file, strategy, block,
+# seed, 1/scale (0: the workload's own bench_scale), overrides as in --set; separated
+# by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout. What the
+# console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
+# Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs), 4G, 600 s.
+#
+# Exit 0: all cells ran; 1: a broken invariant, a log that is not clean, or a host
+# that died; 2 usage; 3 something is missing, or a cell failed.
+
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+build=${BUILD:-$root/build}
+
+say()
+{
+	echo "emu-run: $*" >&2
+}
+
+usage()
+{
+	sed -n '/^# usage/,/^#$/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+}
+
+kernel=emu
+out=
+smp=4
+memory=4G
+timeout=600
+append=
+accel=auto
+log=$build/kernel/emu-run.log
+cells=
+while [ $# -gt 0 ]; do
+	value=${1#*=}
+	case $1 in
+	--kernel=*) kernel=$value ;;
+	--out=*) out=$value ;;
+	--smp=*) smp=$value ;;
+	--memory=*) memory=$value ;;
+	--timeout=*) timeout=$value ;;
+	--append=*) append=$value ;;
+	--log=*) log=$value ;;
+	--accel=*) accel=$value ;;
+	-h | --help)
+		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
+		exit 0
+		;;
+	--*) say "unknown option $1" && usage ;;
+	*)
+		[ -z "$cells" ] || usage
+		cells=$1
+		;;
+	esac
+	shift
+done
+[ -n "$cells" ] || usage
+[ "$cells" = - ] || [ -r "$cells" ] || { say "no such file: $cells" && exit 2; }
+guest=$build/dpamt-guest
+[ -x "$guest" ] || { say "no $guest yet; to go on: make guest" && exit 3; }
+command -v cpio >/dev/null 2>&1 || "$root/scripts/setup.sh" kernel || exit 3
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/dpamt-emu.XXXXXX") || exit 3
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 3' HUP INT TERM
+mkdir -p "$scratch/root/workloads" "$scratch/root/dev" "$scratch/root/proc" \
+	"$scratch/root/sys" "$scratch/root/tmp" || exit 3
+
+# The files that cells name go along, under their own names.
+tab=$(printf '\t')
+cat "$([ "$cells" = - ] && echo /dev/stdin || echo "$cells")" |
+	while IFS= read -r line; do
+		case $line in '' | '#'*) continue ;; esac
+		file=${line%%"$tab"*}
+		[ -r "$file" ] || { say "no such workload file: $file" && exit 2; }
+		cp "$file" "$scratch/root/workloads/" || exit 3
+		printf '/workloads/%s\t%s\n' "${file##*/}" "${line#*"$tab"}" \
+			>>"$scratch/root/cells" || exit 3
+	done || exit
+[ -s "$scratch/root/cells" ] || { say "no cells in $cells" && exit 2; }
+cp "$guest" "$scratch/root/init" &&
+	(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
+		>"$scratch/initramfs" || exit 3
+
+"$root/scripts/boot.sh" "$kernel" --tdx --initramfs="$scratch/initramfs" --smp="$smp" \
+	--memory="$memory" --timeout="$timeout" --accel="$accel" --log="$log" \
+	--append="$append" --data="$scratch/data" >"$scratch/verdict"
+status=$?
+grep -a '"kind"' "$scratch/data" 2>/dev/null | grep -av '"kind":"end"' >"$scratch/samples"
+if [ -n "$out" ]; then
+	cat "$scratch/samples" >"$out" || exit 3
+else
+	cat "$scratch/samples"
+fi
+tr -d '\r' <"$log" | sed -n 's/^.*\(dpamt-guest: .*\)/\1/p' >&2
+cat "$scratch/verdict" >&2
+[ $status = 0 ] || exit $status
+end=$(sed -n 's/.*"kind":"end","exit":\([0-9]*\).*/\1/p' "$scratch/data")
+[ -n "$end" ] || { say "the host ended before its cells did; its console: $log" && exit 1; }
+exit "$end"
