@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A cell on KVM. Per TD a thread that is its VMM (create, run, tear down, lives), per
- * vCPU a thread inside KVM_RUN, and the caller, which looks at the mailboxes now and
- * then: a vCPU whose program is over halts for good, and only its mailbox tells.
+ * vCPU a thread inside KVM_RUN until its program is over, and the caller, which looks
+ * at the number of pairs now and then.
  *
  * r->lock covers the states of TDs and the counters behind "who may go down". The
  * world page is written by guests: nothing here trusts it.
@@ -23,14 +23,11 @@
 #include "measure/environment.h"
 #include "td/compile.h"
 
-#define POLL_US 2000
 #define PAIRS_NS 50000000ULL	/* between two looks at the number of pairs */
 #define KEYID_WAIT_NS 10000000000ULL
 #define STACK_BYTES (256 << 10)
 
 volatile int kvm_interrupted;
-
-enum task_state { TASK_BUSY, TASK_RUNNING, TASK_ENDED };
 
 struct kvm_cell;
 
@@ -48,7 +45,7 @@ struct task {
 	u64 start_at;
 	u64 lives_left;
 	u32 life;
-	enum task_state state;
+	unsigned int running;	/* vCPUs whose programs are not over */
 	struct kvm_td *td;
 	struct task_vcpu *vcpu;
 	unsigned int first_cpu;
@@ -65,13 +62,13 @@ struct kvm_cell {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned int left;		/* tasks that are not over */
-	unsigned int alive;		/* TDs that exist */
+	unsigned int alive, gone;	/* TDs that exist; that were torn down */
 	unsigned int finite_left;	/* without a for-ever phase, with work to do */
 	unsigned int running_down[WL_GROUPS_MAX];
 	bool stop;
 	struct pair_event *event;
 	size_t nr_events, max_events;
-	u64 pairs, next_pairs;
+	u64 pairs;
 };
 
 /* The first reason is the one that is told. Takes the lock. */
@@ -119,8 +116,14 @@ static void *vcpu_main(void *arg)
 	struct task_vcpu *tv = arg;
 	struct task *t = tv->task;
 
-	if (kvm_vcpu_run(tv->v))
+	int ret = kvm_vcpu_run(tv->v);
+
+	if (ret && ret != -EINTR)
 		fail_run(t->r, "TD %u: %s", t->index, t->td->error);
+	pthread_mutex_lock(&t->r->lock);
+	if (!--t->running)
+		pthread_cond_broadcast(&t->r->changed);
+	pthread_mutex_unlock(&t->r->lock);
 	__atomic_store_n(&tv->out, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -190,23 +193,28 @@ static struct td_program **compile(struct task *t)
 	return p;
 }
 
-/* KeyIDs come back when other TDs go: wait for one, but not for ever. */
+/* KeyIDs come back when other TDs go: wait for one as long as they do. */
 static int create(struct task *t, const struct kvm_td_config *c, char *err, size_t size)
 {
 	struct kvm_cell *r = t->r;
-	u64 until = clock_ns() + KEYID_WAIT_NS;
+	u64 patience = r->c->keyid_wait_ns ? r->c->keyid_wait_ns : KEYID_WAIT_NS;
+	u64 since = clock_ns();
+	unsigned int gone = READ_ONCE(r->gone);
+	bool wait = true;
 	int ret;
 
 	for (;;) {
 		ret = kvm_td_create(&r->host, c, &t->td, err, size);
-		if (ret != -ENOSPC || clock_ns() > until)
+		if (ret != -ENOSPC || !wait)
 			return ret;
 		pthread_mutex_lock(&r->lock);
-		if (!r->alive || r->stop) {
-			pthread_mutex_unlock(&r->lock);
-			return ret;
+		if (gone != r->gone) {
+			gone = r->gone;
+			since = clock_ns();
 		}
-		wait_change(r, 20000000);
+		wait = r->alive && !r->stop && clock_ns() < since + patience;
+		if (wait)
+			wait_change(r, 20000000);
 		pthread_mutex_unlock(&r->lock);
 	}
 }
@@ -286,10 +294,8 @@ static void wait_for_programs(struct task *t)
 	struct kvm_cell *r = t->r;
 
 	pthread_mutex_lock(&r->lock);
-	t->state = TASK_RUNNING;
-	while (t->state == TASK_RUNNING && !r->stop)
+	while (t->running && !r->stop)
 		wait_change(r, 1000000000);
-	t->state = TASK_BUSY;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -328,6 +334,7 @@ static void live(struct task *t)
 	bool made = !READ_ONCE(t->r->stop) && make_td(t);
 
 	t->life++;
+	t->running = vcpus;
 	while (made && started < vcpus && start_vcpu(t, started))
 		started++;
 	if (made && started == vcpus)
@@ -344,6 +351,7 @@ static void live(struct task *t)
 	t->td = NULL;
 	pthread_mutex_lock(&t->r->lock);
 	t->r->alive--;
+	t->r->gone++;
 	pthread_cond_broadcast(&t->r->changed);
 	pthread_mutex_unlock(&t->r->lock);
 }
@@ -369,39 +377,10 @@ static void *task_main(void *arg)
 
 /* ---------------------------------------------------------------- watching */
 
-static bool programs_ended(const struct kvm_td *td)
-{
-	for (unsigned int i = 0; i < td->vcpus; i++)
-		if (__atomic_load_n(&td->vcpu_box[i].state, __ATOMIC_ACQUIRE) < TD_VCPU_DONE)
-			return false;
-	return true;
-}
-
-static void watch_tasks(struct kvm_cell *r)
-{
-	bool changed = false;
-
-	pthread_mutex_lock(&r->lock);
-	for (unsigned int i = 0; i < r->nr_tasks; i++) {
-		struct task *t = &r->task[i];
-
-		if (t->state != TASK_RUNNING || !programs_ended(t->td))
-			continue;
-		t->state = TASK_ENDED;
-		changed = true;
-	}
-	if (changed)
-		pthread_cond_broadcast(&r->changed);
-	pthread_mutex_unlock(&r->lock);
-}
-
 static void watch_pairs(struct kvm_cell *r)
 {
-	u64 now = clock_ns(), pairs;
+	u64 now = clock_ns(), pairs = kvm_pairs(r->c);
 
-	if (now < r->next_pairs)
-		return;
-	pairs = kvm_pairs(r->c);
 	if (r->nr_events == r->max_events) {
 		size_t max = r->max_events ? 2 * r->max_events : 256;
 		struct pair_event *e = realloc(r->event, max * sizeof(*e));
@@ -415,17 +394,21 @@ static void watch_pairs(struct kvm_cell *r)
 		.ns = now - r->start, .delta = (s64)(pairs - r->pairs),
 	};
 	r->pairs = pairs;
-	r->next_pairs = now + PAIRS_NS;
 }
 
 static void watch(struct kvm_cell *r)
 {
-	while (__atomic_load_n(&r->left, __ATOMIC_ACQUIRE)) {
-		usleep(POLL_US);
-		watch_tasks(r);
+	bool over = false;
+
+	while (!over) {
 		watch_pairs(r);
 		if (kvm_interrupted)
 			stop_run(r, CELL_INTERRUPTED, "interrupted");
+		pthread_mutex_lock(&r->lock);
+		if (r->left)
+			wait_change(r, PAIRS_NS);
+		over = !r->left;
+		pthread_mutex_unlock(&r->lock);
 	}
 }
 

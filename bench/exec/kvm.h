@@ -17,6 +17,7 @@ struct kvm_config {
 	const unsigned int *cpu;	/* to pin vCPUs to, in turn */
 	unsigned int nr_cpus;
 	u64 seed;
+	u64 keyid_wait_ns;	/* for a KeyID, while no other TD goes; 0: 10 s */
 };
 
 /* Are there TDs here? 0, or -errno with one line that says how to get them. */

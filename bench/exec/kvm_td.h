@@ -76,8 +76,9 @@ int kvm_td_create(const struct kvm_host *host, const struct kvm_td_config *c, st
 void kvm_td_free(struct kvm_td *td);
 
 /*
- * Run the vCPU until td->leave is set and the thread gets the signal KVM_KICK_SIGNAL,
- * or it fails: then -errno, with td->error.
+ * Run the vCPU until its program is over (0; its box says how it ended), or td->leave
+ * is set and the thread gets the signal KVM_KICK_SIGNAL (-EINTR), or it fails: then
+ * -errno, with td->error.
  */
 int kvm_vcpu_run(struct kvm_vcpu *v);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The loop around KVM_RUN. A TD program leaves KVM for MapGPA alone; everything
- * else that comes out here is a signal, a page whose attribute was wrong, or the
- * end of the TD.
+ * The loop around KVM_RUN. A TD program leaves KVM for MapGPA, and at its end by a
+ * write to TD_DONE_PORT; everything else that comes out here is a signal, a page
+ * whose attribute was wrong, or the death of the TD.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +17,8 @@
 
 #include "exec/kvm_abi.h"
 #include "exec/kvm_td.h"
+
+#define PROGRAM_OVER 1
 
 static void on_kick(int sig)
 {
@@ -156,6 +158,8 @@ static int on_exit(struct kvm_vcpu *v)
 	case KVM_EXIT_INTERNAL_ERROR:
 		return on_internal_error(v);
 	case KVM_EXIT_IO:
+		if (run->io.direction == KVM_EXIT_IO_OUT && run->io.port == TD_DONE_PORT)
+			return PROGRAM_OVER;
 		return died(v, -EIO, "access to I/O port %#x, where there is no device",
 			    run->io.port);
 	case KVM_EXIT_MMIO:
@@ -171,7 +175,9 @@ int kvm_vcpu_run(struct kvm_vcpu *v)
 	struct kvm_td *td = v->td;
 	int ret = 0, err;
 
-	while (!td->leave && !ret) {
+	while (!ret) {
+		if (td->leave)
+			return -EINTR;
 		if (!ioctl(v->fd, KVM_RUN, 0)) {
 			ret = on_exit(v);
 			continue;
@@ -186,5 +192,5 @@ int kvm_vcpu_run(struct kvm_vcpu *v)
 			ret = died(v, err, "KVM_RUN: %s%s", strerror(-err),
 				   err == -EIO ? " (KVM gave the TD up; the kernel log says why)" : "");
 	}
-	return ret;
+	return ret == PROGRAM_OVER ? 0 : ret;
 }

@@ -25,6 +25,7 @@
 
 #define VMCALL_REGS 0xfc00 /* R10 .. R15 */
 #define VMCALL_HLT 12
+#define VMCALL_IO 30
 #define VMCALL_WRMSR 32
 #define VMCALL_MAP_GPA 0x10001
 #define VMCALL_RETRY 1
@@ -339,6 +340,7 @@ static void finish(struct guest *g, enum td_vcpu_state state, int error)
 	g->box->error = error;
 	g->box->end_tsc = rdtsc();
 	__atomic_store_n(&g->box->state, state, __ATOMIC_RELEASE);
+	vmcall(VMCALL_IO, 4, 1, TD_DONE_PORT, state, NULL);
 }
 
 /* ns of a tick: the VMM says the clock's rate, else the CPU. */

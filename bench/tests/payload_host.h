@@ -47,7 +47,7 @@ struct host_cpu {
 	sigjmp_buf out;
 	struct host_op *log;
 	uint32_t nr_log;
-	uint64_t faults, halts, irqs, eoi, svr, lvt, deadline;
+	uint64_t faults, halts, irqs, eoi, done, done_state, svr, lvt, deadline;
 	bool interrupts;
 	unsigned int refusals;	/* of MapGPA and ACCEPT, for the retry loops */
 	const char *broken;	/* what the payload did that no TD may do */
@@ -209,6 +209,15 @@ static void host_write_msr(greg_t *r)
 	}
 }
 
+/* The only port: a program is over. */
+static void host_io(greg_t *r)
+{
+	if (r[REG_R12] != 4 || r[REG_R13] != 1 || r[REG_R14] != TD_DONE_PORT)
+		host_broken("I/O that nobody answers");
+	host_self->done++;
+	host_self->done_state = r[REG_R15];
+}
+
 static void host_vmcall(greg_t *r)
 {
 	if ((uint64_t)r[REG_RCX] >> 16 || (r[REG_RCX] & 0x1c00) != 0x1c00 || r[REG_R10])
@@ -217,6 +226,9 @@ static void host_vmcall(greg_t *r)
 	switch (r[REG_R11]) {
 	case 12:
 		host_halt(r);
+		break;
+	case 30:
+		host_io(r);
 		break;
 	case 32:
 		host_write_msr(r);
@@ -334,6 +346,8 @@ static void host_run(void)
 		pthread_create(&host.cpu[i].thread, NULL, host_thread, &host.cpu[i]);
 	for (uint32_t i = 0; i < host.vcpus; i++) {
 		pthread_join(host.cpu[i].thread, NULL);
+		CHECK_EQ(host.cpu[i].done, 1);
+		CHECK_EQ(host.cpu[i].done_state, host.box[i].state);
 		if (!CHECK(!host.cpu[i].broken))
 			printf("\tvCPU %u: %s\n", i, host.cpu[i].broken);
 	}
