@@ -151,6 +151,9 @@ $(BUILD)/tests/%: bench/tests/%.c $(BUILD)/libdpamt.a
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -MT $@ -c $< -o $@.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $@.o $(BUILD)/libdpamt.a $(LIBS) -o $@
 
+# An x86 emulator, for the payload's way into 64-bit mode: that test does less without.
+$(BUILD)/tests/test_payload_boot: LIBS += $(if $(wildcard /usr/include/unicorn/unicorn.h),-lunicorn)
+
 # ------------------------------------------------------------ user's targets
 
 bench:

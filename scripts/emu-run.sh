@@ -95,7 +95,7 @@ cp "$guest" "$scratch/root/init" &&
 
 "$root/scripts/boot.sh" "$kernel" --tdx --initramfs="$scratch/initramfs" --smp="$smp" \
 	--memory="$memory" --timeout="$timeout" --accel="$accel" --log="$log" \
-	--append="$append" --data="$scratch/data" >"$scratch/verdict"
+	--append="kunit.enable=0 $append" --data="$scratch/data" >"$scratch/verdict"
 status=$?
 grep -a '"kind"' "$scratch/data" 2>/dev/null | grep -av '"kind":"end"' >"$scratch/samples"
 if [ -n "$out" ]; then

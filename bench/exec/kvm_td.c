@@ -174,6 +174,9 @@ static void fill_cpuid(const struct kvm_host *host, const struct abi_tdx_capabil
 		entry->ebx &= has ? has->ebx : 0;
 		entry->ecx &= has ? has->ecx : 0;
 		entry->edx &= has ? has->edx : 0;
+		/* without it KVM takes the first subleaf for all of them */
+		if (can->function == 7)
+			entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 		if (can->function == 1)
 			entry->eax = 0;
 		if (can->function == 0x80000008)
@@ -238,8 +241,6 @@ static int create_vm(struct errors *e, struct kvm_td *td)
 	if (td->fd < 0)
 		return fail(e, -errno, "KVM_CREATE_VM of a TD");
 	ret = check_vcpus(e, td);
-	if (!ret)
-		ret = enable_cap(e, td->fd, ABI_KVM_CAP_MAX_VCPUS, td->vcpus, "KVM_CAP_MAX_VCPUS");
 	if (!ret)
 		ret = enable_cap(e, td->fd, ABI_KVM_CAP_SPLIT_IRQCHIP, IOAPIC_PINS,
 				 "KVM_CAP_SPLIT_IRQCHIP");

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The payload from its first instruction on, in an x86 emulator (Unicorn): 32-bit
+ * protected mode at the reset vector, as the TDX ABI starts a vCPU, through its own
+ * page tables into 64-bit mode and to the end of a program. TDCALL is an undefined
+ * opcode there; what answers it here is the least that the program needs, the rest is
+ * test_payload.c's. Without libunicorn only the image's shape is looked at.
+ */
+#include <stdlib.h>
+
+#include "exec/kvm_image.h"
+#include "tests/test.h"
+
+#define MB (1ULL << 20)
+#define GB (1ULL << 30)
+
+static struct td_program *program(void)
+{
+	static struct {
+		struct td_program p;
+		struct td_insn insn[4];
+	} s = {
+		{ .magic = TD_PROGRAM_MAGIC, .version = TD_PROGRAM_VERSION, .count = 4,
+		  .memory = 4 * MB },
+		{ { .op = TD_OP_PHASE, .n = 5 },
+		  { .op = TD_OP_TOUCH, .n = 10, .a = MB, .b = 8192 },
+		  { .op = TD_OP_FLIP, .n = 2, .arg = 1, .a = 2 * MB, .b = 4096 },
+		  { .op = TD_OP_END } },
+	};
+
+	return &s.p;
+}
+
+static void build(struct kvm_image *image, uint32_t vcpus)
+{
+	const struct td_program *p[] = { program(), program(), program() };
+	struct kvm_image_config c = { .memory = 4 * MB, .vcpus = vcpus, .program = p };
+
+	CHECK_EQ(kvm_image_build(&c, image), 0);
+}
+
+/* The last 16 bytes before 4G jump into the payload. */
+static void test_reset_vector(void)
+{
+	struct kvm_image image;
+	const uint8_t *reset;
+	int32_t to;
+
+	build(&image, 3);
+	reset = (uint8_t *)image.bytes + image.size - 16;
+	memcpy(&to, reset + 1, 4);
+	CHECK_EQ(reset[0], 0xe9);
+	CHECK(to < 0 && to > -(int32_t)PAYLOAD_SIZE);
+	CHECK_EQ(image.gpa + image.size, TD_IMAGE_END);
+	CHECK_EQ(image.stacks + image.stacks_size, TD_IMAGE_END - PAYLOAD_SIZE);
+	kvm_image_free(&image);
+}
+
+#if __has_include(<unicorn/unicorn.h>)
+#include <unicorn/unicorn.h>
+
+/*
+ * The emulator has neither 1G pages nor physical addresses of 48 bits: the entries of
+ * the payload's tables that the program needs point to tables of 2M pages here, and
+ * the shared bit is a lower one.
+ */
+#define SHARED_BIT (1ULL << 39)
+#define LARGE 0x83
+
+struct machine {
+	uc_engine *uc;
+	struct kvm_image image;
+	struct td_box all, td;
+	struct vcpu_box *box;
+	uint64_t accepts, to_shared, to_private, msrs, done;
+	bool over;
+	const char *broken;
+};
+
+static uint64_t get(uc_engine *uc, int reg)
+{
+	uint64_t v = 0;
+
+	uc_reg_read(uc, reg, &v);
+	return v;
+}
+
+static void set(uc_engine *uc, int reg, uint64_t v)
+{
+	uc_reg_write(uc, reg, &v);
+}
+
+static void vmcall(struct machine *m)
+{
+	uint64_t fn = get(m->uc, UC_X86_REG_R11), a = get(m->uc, UC_X86_REG_R12);
+
+	set(m->uc, UC_X86_REG_R10, 0);
+	if (fn == 12 && a)
+		m->over = true;
+	else if (fn == 30 && get(m->uc, UC_X86_REG_R14) == TD_DONE_PORT)
+		m->done++;
+	else if (fn == 32)
+		m->msrs++;
+	else if (fn == 0x10001 && a >> PAYLOAD_SHARED_BIT_NR)
+		m->to_shared++;
+	else if (fn == 0x10001)
+		m->to_private++;
+	else
+		m->broken = "a VMCALL that the program does not need";
+}
+
+/* An undefined opcode: TDCALL, or the end. */
+static bool on_undefined(uc_engine *uc, void *data)
+{
+	struct machine *m = data;
+	uint64_t rip = get(uc, UC_X86_REG_RIP);
+	uint8_t code[4] = { 0 };
+
+	uc_mem_read(uc, rip, code, sizeof(code));
+	if (memcmp(code, "\x66\x0f\x01\xcc", 4)) {
+		m->broken = "an undefined opcode";
+		return false;
+	}
+	if (get(uc, UC_X86_REG_RAX) == 6)
+		m->accepts++;
+	else
+		vmcall(m);
+	set(uc, UC_X86_REG_RAX, 0);
+	set(uc, UC_X86_REG_RIP, rip + 4);
+	return !m->over && !m->broken;
+}
+
+/* Of the 1G at @address, by 2M pages from @gpa, in the free page @at of the payload. */
+static void split(struct machine *m, uint64_t address, uint64_t gpa, uint64_t at)
+{
+	char *payload = m->image.bytes + m->image.size - PAYLOAD_SIZE;
+	uint64_t *pml4 = (uint64_t *)(payload + 0x2000), *entry = (uint64_t *)(payload + at);
+	uint64_t base = TD_IMAGE_END - PAYLOAD_SIZE, table = pml4[address >> 39] & ~0xfffULL;
+	uint64_t *pdpt = (uint64_t *)(payload + (table - base));
+	uint64_t was = pdpt[address >> 30 & 511];
+
+	CHECK_EQ(was & 0xfff, LARGE);
+	CHECK_EQ(was & (1ULL << PAYLOAD_SHARED_BIT_NR),
+		 address >= PAYLOAD_SHARED ? 1ULL << PAYLOAD_SHARED_BIT_NR : 0);
+	CHECK_EQ(was & 0x7fc0000000, gpa & 0x7fc0000000);
+	for (int i = 0; i < 512; i++)
+		entry[i] = gpa + i * 2 * MB + LARGE;
+	pdpt[address >> 30 & 511] = (base + at) | 3;
+}
+
+static bool map(struct machine *m, uint64_t gpa, uint64_t size, void *at)
+{
+	return CHECK_EQ(uc_mem_map_ptr(m->uc, gpa, size, UC_PROT_ALL, at), UC_ERR_OK);
+}
+
+/* The state of a TD's vCPU at its first instruction; the emulator starts in 64-bit mode. */
+static void reset_state(struct machine *m, uint32_t vcpu)
+{
+	set(m->uc, UC_X86_REG_CR4, 0x60);
+	set(m->uc, UC_X86_REG_CR0, 0x80000021);
+	set(m->uc, UC_X86_REG_CR0, 0x21);
+	set(m->uc, UC_X86_REG_CR4, 0x40);
+	set(m->uc, UC_X86_REG_RSI, vcpu);
+	set(m->uc, UC_X86_REG_RBX, 48);
+	set(m->uc, UC_X86_REG_RCX, m->image.records + vcpu * sizeof(struct td_record));
+}
+
+static bool machine_begin(struct machine *m, uint32_t vcpus, uint32_t vcpu)
+{
+	uc_hook hook;
+
+	memset(m, 0, sizeof(*m));
+	build(&m->image, vcpus);
+	m->box = aligned_alloc(4096, vcpus * sizeof(*m->box));
+	memset(m->box, 0, vcpus * sizeof(*m->box));
+	if (!CHECK_EQ(uc_open(UC_ARCH_X86, UC_MODE_64, &m->uc), UC_ERR_OK) ||
+	    !CHECK_EQ(uc_ctl_set_cpu_model(m->uc, UC_CPU_X86_ICELAKE_SERVER), UC_ERR_OK))
+		return false;
+	m->box[vcpu].tsc_khz = 1000000;
+	split(m, 3 * GB, 3 * GB, 0x8000);
+	split(m, 4 * GB, 4 * GB, 0x9000);
+	split(m, PAYLOAD_SHARED + 3 * GB, SHARED_BIT | 3 * GB, 0xa000);
+	uc_hook_add(m->uc, &hook, UC_HOOK_INSN_INVALID, on_undefined, m, 1, 0);
+	if (!map(m, m->image.gpa, m->image.size, m->image.bytes) ||
+	    !CHECK_EQ(uc_mem_map(m->uc, TD_MEMORY_GPA, 4 * MB, UC_PROT_ALL), UC_ERR_OK) ||
+	    !CHECK_EQ(uc_mem_map(m->uc, SHARED_BIT | KVM_IMAGE_ALL_BOX, 4096, UC_PROT_ALL),
+		      UC_ERR_OK) ||
+	    !CHECK_EQ(uc_mem_map(m->uc, SHARED_BIT | KVM_IMAGE_TD_BOX, 4096, UC_PROT_ALL),
+		      UC_ERR_OK) ||
+	    !map(m, SHARED_BIT | (KVM_IMAGE_TD_BOX + 4096), vcpus * sizeof(*m->box), m->box))
+		return false;
+	reset_state(m, vcpu);
+	return true;
+}
+
+static void machine_end(struct machine *m)
+{
+	uc_close(m->uc);
+	free(m->box);
+	kvm_image_free(&m->image);
+}
+
+static void boot(uint32_t vcpus, uint32_t vcpu)
+{
+	static struct machine m;
+	uint64_t page = 0;
+
+	if (!machine_begin(&m, vcpus, vcpu))
+		return;
+	uc_err err = uc_emu_start(m.uc, TD_IMAGE_END - 16, 0, 20 * 1000000, 0);
+	printf("err %d %s\n", err, uc_strerror(err));
+	CHECK_STR(m.broken ? m.broken : "", "");
+	CHECK(m.over);
+	CHECK_EQ(m.box[vcpu].state, TD_VCPU_DONE);
+	CHECK_EQ(m.box[vcpu].error, 0);
+	CHECK_EQ(m.box[vcpu].touches, 10 + 2);
+	CHECK_EQ(m.box[vcpu].conversions, 4);
+	CHECK_EQ(m.box[vcpu].marks[0].phase, 5);
+	CHECK_EQ(m.accepts, 12);
+	CHECK_EQ(m.to_shared, 2);
+	CHECK_EQ(m.to_private, 2);
+	CHECK_EQ(m.msrs, 2);
+	CHECK_EQ(m.done, 1);
+	CHECK_EQ(get(m.uc, UC_X86_REG_CR0) & 0x80000021, 0x80000021);
+	CHECK_EQ(get(m.uc, UC_X86_REG_CR4) & 0x60, 0x60);
+	uc_mem_read(m.uc, TD_MEMORY_GPA + MB + 9 * 8192, &page, 8);
+	CHECK_EQ(page, TD_MEMORY_GPA + MB + 9 * 8192);
+	if (!m.over)
+		printf("\trip %#" PRIx64 " cr2 %#" PRIx64 "\n", get(m.uc, UC_X86_REG_RIP),
+		       get(m.uc, UC_X86_REG_CR2));
+	machine_end(&m);
+}
+
+static void test_boot(void)
+{
+	boot(1, 0);
+}
+
+static void test_boot_of_the_third(void)
+{
+	boot(3, 2);
+}
+#endif
+
+int main(void)
+{
+	test_begin("test_payload_boot");
+	TEST(test_reset_vector);
+#if __has_include(<unicorn/unicorn.h>)
+	TEST(test_boot);
+	TEST(test_boot_of_the_third);
+#else
+	printf("skipped: booting the payload, there is no libunicorn-dev\n");
+#endif
+	return test_end();
+}
