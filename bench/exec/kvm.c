@@ -356,12 +356,28 @@ static void live(struct task *t)
 	pthread_mutex_unlock(&t->r->lock);
 }
 
+/*
+ * The VMM stays on one CPU, that of the first vCPU. It must: in Linux 7.3 a thread that
+ * migrates inside KVM_TDX_INIT_VCPU, between TDH.VP.INIT and TDH.VP.WR, gets
+ * VCPU_ASSOCIATED, because tdx_flush_vp() takes the vCPU for uninitialised still.
+ */
+static void pin_vmm(const struct task *t)
+{
+	const struct kvm_config *c = t->r->c;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(c->cpu[t->first_cpu % c->nr_cpus], &set);
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
 static void *task_main(void *arg)
 {
 	struct task *t = arg;
 	struct kvm_cell *r = t->r;
 	u64 now;
 
+	pin_vmm(t);
 	pthread_mutex_lock(&r->lock);
 	while (!r->stop && (now = clock_ns()) < r->start + t->start_at)
 		wait_change(r, r->start + t->start_at - now);
