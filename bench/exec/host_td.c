@@ -193,8 +193,10 @@ static int create(struct host_td *td)
 	if (err)
 		return err;
 	td->created = true;
+	spin_lock(&w->key_lock);
 	err = seamcall(w, EMU_TDH_MNG_KEY_CONFIG, (struct tdx_module_args){ .rcx = td->tdr },
 		       "TDH.MNG.KEY.CONFIG");
+	spin_unlock(&w->key_lock);
 	if (!err)
 		err = add_tdcs(td);
 	if (!err)

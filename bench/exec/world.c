@@ -341,6 +341,7 @@ int world_init(struct world *w, const struct world_config *c, char *err, size_t 
 	w->phys.placement = c->placement;
 	w->phys.lone_pct = c->lone_pct;
 	spin_lock_init(&w->tdx_lock);
+	spin_lock_init(&w->key_lock);
 	w->hkid_free = GENMASK_ULL(WORLD_NR_HKIDS - 1, 1);
 
 	w->module.mem = c->mem;

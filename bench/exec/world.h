@@ -77,6 +77,8 @@ struct world {
 	u64 stall_ns;			/* WORLD_STALL_NS() of this run */
 	u32 next_hkid;
 	u64 hkid_free;			/* bitmap of private HKIDs that no TD has */
+	/* KVM programs keys on the first CPU of a package only, one TD after the other. */
+	spinlock_t key_lock;
 	spinlock_t tdx_lock;		/* KVM's tdx_lock: creation, VPFLUSHDONE, FREEID */
 	u64 fixed_bytes;		/* 1G and 2M arrays, bitmap or 4K array */
 	u64 static_bytes;		/* what static PAMT costs on this host */

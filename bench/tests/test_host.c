@@ -537,7 +537,7 @@ static void audits(void)
 	w.module.fatal = EMU_SEAMCALL_VMFAILINVALID;
 	audit_finds("the module died");
 	w.module.fatal = 0;
-	w.module.hkid_state[3] = 1;
+	w.module.hkid_state[3] = 2;
 	audit_finds("HKIDs");
 	w.module.hkid_state[3] = 0;
 	if (ops->users) {
