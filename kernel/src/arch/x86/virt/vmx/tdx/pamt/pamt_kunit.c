@@ -533,21 +533,29 @@ static void pamt_mutual(struct kunit *test)
 struct irq_puts {
 	struct bed *bed;
 	atomic_t credits[BED_REGIONS];	/* references that anybody may drop */
+	unsigned int step;		/* of the task */
 };
 
-/* A task takes references; it and interrupts drop them, the last ones too (R8). */
+/*
+ * A task takes references, and in every other step drops some; interrupts drop what
+ * they find, so last puts happen in all contexts, also while the task is in a
+ * transition of that region or another one (R8).
+ */
 static bool irq_step(void *data)
 {
 	struct irq_puts *s = data;
+	bool drop = true;
 	unsigned int i;
 
+	if (in_task())
+		drop = s->step++ % 2;
 	for (i = 0; i < BED_REGIONS; i++) {
 		if (in_task()) {
 			if (get(s->bed, i + 4) || !has_pair(s->bed, i + 4))
 				return false;
 			atomic_inc(&s->credits[i]);
 		}
-		if (atomic_dec_if_positive(&s->credits[i]) >= 0)
+		if (drop && atomic_dec_if_positive(&s->credits[i]) >= 0)
 			put(s->bed, i + 4);
 	}
 	return true;
