@@ -153,13 +153,44 @@ static bool map(struct machine *m, uint64_t gpa, uint64_t size, void *at)
 	return CHECK_EQ(uc_mem_map_ptr(m->uc, gpa, size, UC_PROT_ALL, at), UC_ERR_OK);
 }
 
-/* The state of a TD's vCPU at its first instruction; the emulator starts in 64-bit mode. */
+/*
+ * The emulator starts in 64-bit mode. A vCPU of a TD starts in 32-bit protected mode
+ * without paging and with EFER.LME set, and there is only the CPU's own way from here
+ * to there: paging on, a jump into a 32-bit segment, paging off.
+ */
 static void reset_state(struct machine *m, uint32_t vcpu)
 {
+	static const uint8_t leave64[] = { 0xff, 0x2c, 0x25, 0x40, 0x10, 0, 0 }; /* ljmp *0x1040 */
+	static const uint8_t target[] = { 0x80, 0x10, 0, 0, 8, 0 }; /* 8:0x1080 */
+	static const uint8_t leave_paging[] = {
+		0x0f, 0x20, 0xc0,		/* mov %cr0, %eax */
+		0x25, 0xff, 0xff, 0xff, 0x7f,	/* and $0x7fffffff, %eax */
+		0x0f, 0x22, 0xc0,		/* mov %eax, %cr0 */
+		0x90,
+	};
+	const uint64_t gdt[] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+	const uint64_t pml4 = 0x4003, pdpt = 0x5003, pd = LARGE;
+	uc_x86_mmr gdtr = { .base = 0x2000, .limit = sizeof(gdt) - 1 };
+
+	CHECK_EQ(uc_mem_map(m->uc, 0, 0x8000, UC_PROT_ALL), UC_ERR_OK);
+	uc_mem_write(m->uc, 0x1000, leave64, sizeof(leave64));
+	uc_mem_write(m->uc, 0x1040, target, sizeof(target));
+	uc_mem_write(m->uc, 0x1080, leave_paging, sizeof(leave_paging));
+	uc_mem_write(m->uc, 0x2000, gdt, sizeof(gdt));
+	uc_mem_write(m->uc, 0x3000, &pml4, 8);
+	uc_mem_write(m->uc, 0x4000, &pdpt, 8);
+	uc_mem_write(m->uc, 0x5000, &pd, 8);
+	uc_reg_write(m->uc, UC_X86_REG_GDTR, &gdtr);
+	set(m->uc, UC_X86_REG_CR3, 0x3000);
 	set(m->uc, UC_X86_REG_CR4, 0x60);
 	set(m->uc, UC_X86_REG_CR0, 0x80000021);
-	set(m->uc, UC_X86_REG_CR0, 0x21);
+	CHECK_EQ(uc_emu_start(m->uc, 0x1000, 0x108b, 1000000, 0), UC_ERR_OK);
+	CHECK_EQ(get(m->uc, UC_X86_REG_CR0), 0x21);
+	gdtr.limit = 0;
+	uc_reg_write(m->uc, UC_X86_REG_GDTR, &gdtr);
+	set(m->uc, UC_X86_REG_CR3, 0);
 	set(m->uc, UC_X86_REG_CR4, 0x40);
+	set(m->uc, UC_X86_REG_RAX, 0);
 	set(m->uc, UC_X86_REG_RSI, vcpu);
 	set(m->uc, UC_X86_REG_RBX, 48);
 	set(m->uc, UC_X86_REG_RCX, m->image.records + vcpu * sizeof(struct td_record));
