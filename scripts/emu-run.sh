@@ -12,7 +12,7 @@
 # seed, 1/scale (0: the workload's own bench_scale), overrides as in --set; separated
 # by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout. What the
 # console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
-# Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs), 4G, 600 s.
+# Defaults: kernel emu, 8 CPUs (a TD may have as many vCPUs), 4G, 600 s.
 #
 # Exit 0: all cells ran; 1: a broken invariant, a log that is not clean, or a host
 # that died; 2 usage; 3 something is missing, or a cell failed.
@@ -35,7 +35,7 @@ usage()
 
 kernel=emu
 out=
-smp=4
+smp=8
 memory=4G
 timeout=600
 append=

@@ -11,6 +11,7 @@
 #include "exec/kvm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 #define PAIRS_NS 50000000ULL	/* between two looks at the number of pairs */
 #define KEYID_WAIT_NS 10000000000ULL
+#define STALL_NS 60000000000ULL	/* a program that is longer idle at a stretch is none */
 #define STACK_BYTES (256 << 10)
 
 volatile int kvm_interrupted;
@@ -47,6 +49,7 @@ struct task {
 	u32 life;
 	unsigned int running;	/* vCPUs whose programs are not over */
 	struct kvm_td *td;
+	const struct kvm_td *shown;	/* the same, while watch() may look at it */
 	struct task_vcpu *vcpu;
 	unsigned int first_cpu;
 };
@@ -69,6 +72,7 @@ struct kvm_cell {
 	struct pair_event *event;
 	size_t nr_events, max_events;
 	u64 pairs;
+	u64 last_pulse, pulse_at;
 };
 
 /* The first reason is the one that is told. Takes the lock. */
@@ -294,8 +298,10 @@ static void wait_for_programs(struct task *t)
 	struct kvm_cell *r = t->r;
 
 	pthread_mutex_lock(&r->lock);
+	t->shown = t->td;
 	while (t->running && !r->stop)
 		wait_change(r, 1000000000);
+	t->shown = NULL;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -412,12 +418,67 @@ static void watch_pairs(struct kvm_cell *r)
 	r->pairs = pairs;
 }
 
+/* Does anything in this run still move? TDs that come and go, touches, timers. */
+static u64 pulse(const struct kvm_cell *r)
+{
+	u64 sum = r->gone + r->cell->sum.tds;
+
+	for (unsigned int i = 0; i < r->nr_tasks; i++) {
+		const struct kvm_td *td = r->task[i].shown;
+
+		for (unsigned int v = 0; td && v < td->vcpus; v++)
+			sum += td->vcpu_box[v].accepts + td->vcpu_box[v].conversions +
+			       td->vcpu_box[v].idles + td->vcpu_box[v].state;
+	}
+	return sum;
+}
+
+/* The first vCPU whose program is not over, in words. */
+static void describe_stuck(const struct kvm_cell *r, char *text, size_t size)
+{
+	snprintf(text, size, "no program is running");
+	for (unsigned int i = 0; i < r->nr_tasks; i++) {
+		const struct kvm_td *td = r->task[i].shown;
+
+		for (unsigned int v = 0; td && v < td->vcpus; v++) {
+			const struct vcpu_box *b = &td->vcpu_box[v];
+
+			if (b->state >= TD_VCPU_DONE)
+				continue;
+			snprintf(text, size, "TD %u vCPU %u %s in phase %u after %" PRIu64
+				 " touches, %" PRIu64 " conversions, %" PRIu64 " halts, %" PRIu64
+				 " interrupts", i, v, b->state == TD_VCPU_NEW ? "has not begun," : "is",
+				 b->phase, b->touches, b->conversions, b->idles, b->interrupts);
+			return;
+		}
+	}
+}
+
+static void watch_pulse(struct kvm_cell *r)
+{
+	u64 now = clock_ns(), beat;
+	char text[200] = "";
+
+	pthread_mutex_lock(&r->lock);
+	beat = pulse(r);
+	if (beat != r->last_pulse)
+		r->pulse_at = now;
+	r->last_pulse = beat;
+	if (now > r->pulse_at + (r->c->stall_ns ? r->c->stall_ns : STALL_NS) && !r->stop)
+		describe_stuck(r, text, sizeof(text));
+	pthread_mutex_unlock(&r->lock);
+	if (text[0])
+		fail_run(r, "nothing moves any more: %s", text);
+}
+
 static void watch(struct kvm_cell *r)
 {
 	bool over = false;
 
+	r->pulse_at = clock_ns();
 	while (!over) {
 		watch_pairs(r);
+		watch_pulse(r);
 		if (kvm_interrupted)
 			stop_run(r, CELL_INTERRUPTED, "interrupted");
 		pthread_mutex_lock(&r->lock);

@@ -18,6 +18,7 @@ struct kvm_config {
 	unsigned int nr_cpus;
 	u64 seed;
 	u64 keyid_wait_ns;	/* for a KeyID, while no other TD goes; 0: 10 s */
+	u64 stall_ns;		/* no progress for so long fails the cell; 0: 60 s */
 };
 
 /* Are there TDs here? 0, or -errno with one line that says how to get them. */

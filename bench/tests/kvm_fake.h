@@ -42,6 +42,7 @@ struct fake_vcpu {
 	struct td_cpu cpu;
 	bool started;
 	uint32_t barrier, target;
+	bool stuck;
 	bool hypercall;		/* MapGPA is with the VMM */
 	int converted;		/* its answer, plus one */
 	uint64_t fault_at;	/* of a touch of what is shared */
@@ -72,6 +73,7 @@ static struct {
 	bool all_shared;		/* at the start, whatever the VMM has set */
 	uint64_t fault_shift;		/* memory faults are told of another place */
 	uint64_t faults;
+	uint64_t stuck_vcpu;		/* the vCPU that runs as the n-th does not */
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool fake_fails(uint64_t call)
@@ -357,7 +359,10 @@ static int fake_run(struct fake_vcpu *v)
 	};
 	enum td_step step = TD_STEP_DONE;
 
-	__atomic_fetch_add(&fake.runs, 1, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&fake.runs, 1, __ATOMIC_RELAXED) == fake.stuck_vcpu)
+		v->stuck = true;
+	while (v->stuck && !__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED))
+		usleep(1000);
 	if (v->hypercall) {
 		v->hypercall = false;
 		v->converted = v->run->hypercall.ret ? EIO + 1 : 1;

@@ -63,6 +63,7 @@ static struct cell *run_text(const char *text, enum cell_status status, const ch
 	struct kvm_config c = {
 		.workload = w, .strategy = "tuned", .stats_dir = stats_dir, .cpu = cpus,
 		.nr_cpus = 1, .seed = 7, .keyid_wait_ns = 200000000,
+		.stall_ns = 2000000000,
 	};
 
 	kvm_run(&c, cell);
@@ -85,7 +86,7 @@ static void fake_new(void)
 	fake.fail_call = fake.hw_error = fake.runs = fake.created = fake.map_gpa = 0;
 	fake.fail_times = -1;
 	fake.no_tdx = fake.all_shared = false;
-	fake.faults = fake.fault_shift = 0;
+	fake.faults = fake.fault_shift = fake.stuck_vcpu = 0;
 	kvm_interrupted = 0;
 	stats_files();
 }
@@ -348,6 +349,16 @@ static void test_interrupted(void)
 	pthread_join(thread, NULL);
 }
 
+/* A barrier that one vCPU never reaches. */
+static void test_stuck(void)
+{
+	fake_new();
+	fake.stuck_vcpu = 2;
+	cell_free(run_text(HEAD "[td one]\ncount = 2\nvcpus = 2\nmemory = 8M\nimage = 64K\n"
+			   "[phase a]\ntd = one\ndo = fault\ntogether = yes\n", CELL_FAILED,
+			   "nothing moves any more: TD "));
+}
+
 /* -------------------------------------------------------- the kernel's side */
 
 static void test_kernel_side(void)
@@ -403,6 +414,7 @@ int main(void)
 	TEST(test_deaths);
 	TEST(test_no_tdx);
 	TEST(test_interrupted);
+	TEST(test_stuck);
 	TEST(test_kernel_side);
 	TEST(test_huge_is_skipped);
 	snprintf(command, sizeof(command), "rm -r %s", stats_dir);

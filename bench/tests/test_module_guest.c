@@ -578,6 +578,36 @@ static void posted_interrupts(void)
 	g_exit(&g);
 }
 
+/* The timer fires before the guest halts: the interrupt stays posted, and ends the HLT. */
+static void timer_before_halt(void)
+{
+	const struct td_insn insn[] = { IDLE(1000), END };
+	struct gvcpu *v = &g.vcpu[0];
+	u64 *pid;
+
+	START(insn);
+	pid = emu_va(&g.w.m, G_HOST_MEMORY + 0x800000);
+	CHECK_EQ(CALL(&g.w, TDH_VP_WR, .rcx = v->vp, .rdx = 0x2016,
+		      .r8 = G_HOST_MEMORY + 0x800000, .r9 = ~0ULL), 0);
+	CHECK_EQ(CALL(&g.w, TDH_VP_WR, .rcx = v->vp, .rdx = 0x4000, .r8 = BIT(7), .r9 = BIT(7)), 0);
+	do {
+		CHECK(g_run_to(&g, 0, VMCALL_WRMSR));
+		if (v->regs.r12 != MSR_TSC_DEADLINE)
+			g_answer(&g, 0);
+	} while (v->regs.r12 != MSR_TSC_DEADLINE);
+	pid[1] = BIT_ULL(0);
+	pid[4] = 1;
+	g_answer(&g, 0);
+	CHECK(g_run_to(&g, 0, VMCALL_HLT));
+	CHECK_EQ(pid[1], BIT_ULL(0));
+	CHECK_EQ(pid[4] & 1, 1);
+	g_answer(&g, 0);
+	CHECK_EQ(g_run(&g, 0, 50), TD_VCPU_DONE);
+	CHECK_EQ(pid[1], 0);
+	CHECK_EQ(v->box->interrupts, 1);
+	g_exit(&g);
+}
+
 static void map_gpa_answers(void)
 {
 	const struct td_insn insn[] = {
@@ -705,6 +735,7 @@ int main(void)
 	TEST(foreign_contents_are_seen);
 	TEST(zero_step_filter);
 	TEST(posted_interrupts);
+	TEST(timer_before_halt);
 	TEST(map_gpa_answers);
 	TEST(bad_images);
 	TEST(bad_programs);

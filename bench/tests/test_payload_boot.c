@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The payload from its first instruction on, in an x86 emulator (Unicorn): 32-bit
- * protected mode at the reset vector, as the TDX ABI starts a vCPU, through its own
- * page tables into 64-bit mode and to the end of a program. TDCALL is an undefined
- * opcode there; what answers it here is the least that the program needs, the rest is
- * test_payload.c's. Without libunicorn only the image's shape is looked at.
+ * protected mode at the reset vector, as the TDX ABI starts a vCPU, through 64-bit
+ * mode to the end of a program. TDCALL is an undefined opcode there; what answers it
+ * is the least that the program needs, the rest is test_payload.c's. The page tables
+ * are walked here, in C. Without libunicorn they and the image's shape are all that
+ * is looked at.
  */
 #include <stdlib.h>
 
@@ -56,6 +57,37 @@ static void test_reset_vector(void)
 	kvm_image_free(&image);
 }
 
+/* The GPA behind @address by the payload's page tables; all ones if there is none. */
+static uint64_t translate(const struct kvm_image *image, uint64_t address)
+{
+	uint64_t base = TD_IMAGE_END - PAYLOAD_SIZE, entry;
+	const char *payload = image->bytes + image->size - PAYLOAD_SIZE;
+
+	entry = ((const uint64_t *)(payload + 0x2000))[address >> 39 & 511];
+	if ((entry & 0x83) != 3 || (entry & ~0xfffULL) - base >= PAYLOAD_SIZE)
+		return ~0ULL;
+	entry = ((const uint64_t *)(payload + ((entry & ~0xfffULL) - base)))[address >> 30 & 511];
+	return (entry & 0x83) == 0x83 ? (entry & ~0x3fffffffULL) | (address & 0x3fffffff) : ~0ULL;
+}
+
+/* Private memory at its GPA, shared memory with the shared bit, nothing else. */
+static void test_page_tables(void)
+{
+	const uint64_t gpas[] = { 0, 0x123456789, KVM_IMAGE_ALL_BOX, TD_IMAGE_END - 16,
+				  TD_MEMORY_GPA + MB, PAYLOAD_GPA_MAX - 1 };
+	struct kvm_image image;
+
+	build(&image, 3);
+	for (size_t i = 0; i < sizeof(gpas) / sizeof(gpas[0]); i++) {
+		CHECK_EQ(translate(&image, gpas[i]), gpas[i]);
+		CHECK_EQ(translate(&image, PAYLOAD_SHARED + gpas[i]),
+			 gpas[i] | 1ULL << PAYLOAD_SHARED_BIT_NR);
+	}
+	CHECK_EQ(translate(&image, PAYLOAD_GPA_MAX), ~0ULL);
+	CHECK_EQ(translate(&image, PAYLOAD_SHARED - 1), ~0ULL);
+	kvm_image_free(&image);
+}
+
 #if __has_include(<unicorn/unicorn.h>)
 #include <unicorn/unicorn.h>
 
@@ -66,11 +98,12 @@ static void test_reset_vector(void)
  */
 #define SHARED_BIT (1ULL << 39)
 #define LARGE 0x83
+#define EMULATOR_US 20000000
 
 struct machine {
 	uc_engine *uc;
 	struct kvm_image image;
-	struct td_box all, td;
+	struct td_box all __attribute__((aligned(4096))), td __attribute__((aligned(4096)));
 	struct vcpu_box *box;
 	uint64_t accepts, to_shared, to_private, msrs, done;
 	bool over;
@@ -153,16 +186,58 @@ static bool map(struct machine *m, uint64_t gpa, uint64_t size, void *at)
 	return CHECK_EQ(uc_mem_map_ptr(m->uc, gpa, size, UC_PROT_ALL, at), UC_ERR_OK);
 }
 
-/* The state of a TD's vCPU at its first instruction; the emulator starts in 64-bit mode. */
+/*
+ * The emulator starts in 64-bit mode. A vCPU of a TD starts in 32-bit protected mode
+ * without paging and with EFER.LME set, and there is only the CPU's own way from here
+ * to there: paging on, a jump into a 32-bit segment, paging off.
+ */
 static void reset_state(struct machine *m, uint32_t vcpu)
 {
+	static const uint8_t leave64[] = { 0xff, 0x2c, 0x25, 0x40, 0x10, 0, 0 }; /* ljmp *0x1040 */
+	static const uint8_t target[] = { 0x80, 0x10, 0, 0, 8, 0 }; /* 8:0x1080 */
+	static const uint8_t leave_paging[] = {
+		0x0f, 0x20, 0xc0,		/* mov %cr0, %eax */
+		0x25, 0xff, 0xff, 0xff, 0x7f,	/* and $0x7fffffff, %eax */
+		0x0f, 0x22, 0xc0,		/* mov %eax, %cr0 */
+		0x90,
+	};
+	const uint64_t gdt[] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+	const uint64_t pml4 = 0x4003, pdpt = 0x5003, pd = LARGE;
+	uc_x86_mmr gdtr = { .base = 0x2000, .limit = sizeof(gdt) - 1 };
+
+	CHECK_EQ(uc_mem_map(m->uc, 0, 0x8000, UC_PROT_ALL), UC_ERR_OK);
+	uc_mem_write(m->uc, 0x1000, leave64, sizeof(leave64));
+	uc_mem_write(m->uc, 0x1040, target, sizeof(target));
+	uc_mem_write(m->uc, 0x1080, leave_paging, sizeof(leave_paging));
+	uc_mem_write(m->uc, 0x2000, gdt, sizeof(gdt));
+	uc_mem_write(m->uc, 0x3000, &pml4, 8);
+	uc_mem_write(m->uc, 0x4000, &pdpt, 8);
+	uc_mem_write(m->uc, 0x5000, &pd, 8);
+	uc_reg_write(m->uc, UC_X86_REG_GDTR, &gdtr);
+	set(m->uc, UC_X86_REG_CR3, 0x3000);
 	set(m->uc, UC_X86_REG_CR4, 0x60);
 	set(m->uc, UC_X86_REG_CR0, 0x80000021);
-	set(m->uc, UC_X86_REG_CR0, 0x21);
+	CHECK_EQ(uc_emu_start(m->uc, 0x1000, 0x108b, 1000000, 0), UC_ERR_OK);
+	CHECK_EQ(get(m->uc, UC_X86_REG_CR0) & 0x80000021, 0x21);
+	gdtr.limit = 0;
+	uc_reg_write(m->uc, UC_X86_REG_GDTR, &gdtr);
+	set(m->uc, UC_X86_REG_CR3, 0);
 	set(m->uc, UC_X86_REG_CR4, 0x40);
+	set(m->uc, UC_X86_REG_RAX, 0);
 	set(m->uc, UC_X86_REG_RSI, vcpu);
 	set(m->uc, UC_X86_REG_RBX, 48);
 	set(m->uc, UC_X86_REG_RCX, m->image.records + vcpu * sizeof(struct td_record));
+}
+
+/*
+ * The shared pages, by their GPA; and by their address, because Unicorn 2.0.1 looks
+ * for a page there whatever the page tables say.
+ */
+static bool map_boxes(struct machine *m, uint64_t at, uint32_t vcpus)
+{
+	return map(m, at | KVM_IMAGE_ALL_BOX, 4096, &m->all) &&
+	       map(m, at | KVM_IMAGE_TD_BOX, 4096, &m->td) &&
+	       map(m, at | (KVM_IMAGE_TD_BOX + 4096), vcpus * sizeof(*m->box), m->box);
 }
 
 static bool machine_begin(struct machine *m, uint32_t vcpus, uint32_t vcpu)
@@ -183,11 +258,7 @@ static bool machine_begin(struct machine *m, uint32_t vcpus, uint32_t vcpu)
 	uc_hook_add(m->uc, &hook, UC_HOOK_INSN_INVALID, on_undefined, m, 1, 0);
 	if (!map(m, m->image.gpa, m->image.size, m->image.bytes) ||
 	    !CHECK_EQ(uc_mem_map(m->uc, TD_MEMORY_GPA, 4 * MB, UC_PROT_ALL), UC_ERR_OK) ||
-	    !CHECK_EQ(uc_mem_map(m->uc, SHARED_BIT | KVM_IMAGE_ALL_BOX, 4096, UC_PROT_ALL),
-		      UC_ERR_OK) ||
-	    !CHECK_EQ(uc_mem_map(m->uc, SHARED_BIT | KVM_IMAGE_TD_BOX, 4096, UC_PROT_ALL),
-		      UC_ERR_OK) ||
-	    !map(m, SHARED_BIT | (KVM_IMAGE_TD_BOX + 4096), vcpus * sizeof(*m->box), m->box))
+	    !map_boxes(m, SHARED_BIT, vcpus) || !map_boxes(m, PAYLOAD_SHARED, vcpus))
 		return false;
 	reset_state(m, vcpu);
 	return true;
@@ -207,8 +278,10 @@ static void boot(uint32_t vcpus, uint32_t vcpu)
 
 	if (!machine_begin(&m, vcpus, vcpu))
 		return;
-	uc_err err = uc_emu_start(m.uc, TD_IMAGE_END - 16, 0, 20 * 1000000, 0);
-	printf("err %d %s\n", err, uc_strerror(err));
+	uc_emu_start(m.uc, TD_IMAGE_END - 16, 0, EMULATOR_US, 0);
+	/* the emulator stops where an instruction pointer is written */
+	for (int i = 0; i < 1000 && !m.over && !m.broken; i++)
+		uc_emu_start(m.uc, get(m.uc, UC_X86_REG_RIP), 0, EMULATOR_US, 0);
 	CHECK_STR(m.broken ? m.broken : "", "");
 	CHECK(m.over);
 	CHECK_EQ(m.box[vcpu].state, TD_VCPU_DONE);
@@ -246,6 +319,7 @@ int main(void)
 {
 	test_begin("test_payload_boot");
 	TEST(test_reset_vector);
+	TEST(test_page_tables);
 #if __has_include(<unicorn/unicorn.h>)
 	TEST(test_boot);
 	TEST(test_boot_of_the_third);

@@ -159,7 +159,18 @@ static u64 zero_step_filter(struct guest *g)
 	return 0;
 }
 
-/* Interrupts are never blocked in this guest: it takes what is posted at once. */
+/*
+ * From the arming of its timer until it halts the guest has interrupts blocked, as the
+ * payload has: a timer that fires in between is what the HLT must not sleep over.
+ */
+static bool interrupts_blocked(const struct vcpu_run *r)
+{
+	if (r->vmcall == VMCALL_ANSWERED)
+		return r->vmcall_nr == VMCALL_WRMSR;
+	return r->idle;
+}
+
+/* The guest takes what is posted, unless interrupts are blocked. */
 static void take_interrupts(struct guest *g)
 {
 	struct tdvpr *vp = g->v.vp;
@@ -171,7 +182,8 @@ static void take_interrupts(struct guest *g)
 		WRITE_ONCE(vp->field[VCPU_NMI_PENDING], 0);
 		g->r->nmis++;
 	}
-	if (!(READ_ONCE(vp->field[VCPU_PIN_CONTROLS]) & PIN_POSTED_INTERRUPTS) ||
+	if (interrupts_blocked(g->r) ||
+	    !(READ_ONCE(vp->field[VCPU_PIN_CONTROLS]) & PIN_POSTED_INTERRUPTS) ||
 	    !READ_ONCE(vp->field[VCPU_POSTED_DESC]))
 		return;
 	pd = emu_va(g->m, READ_ONCE(vp->field[VCPU_POSTED_DESC]));
