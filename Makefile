@@ -5,7 +5,8 @@
 # make check	set up, build, run the tests (at most 4 minutes)
 # make check-breaks	apply each committed break; every one must turn a test red
 # make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
-# make kernel-check	build that kernel and boot it in QEMU: KUnit, and a clean log
+# make kernel-check	build that kernel, also with run-time checks, boot both in QEMU, check the series
+# make kernel-series	build/series/: kernel/patches and kernel/src as one series for git am
 # make help	all targets
 #
 # The strategies and the software TDX module are compiled several times from
@@ -59,7 +60,7 @@ OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
 OBJ_CLI := $(call obj,$(SRC_CLI),plain)
 OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
 
-.PHONY: all bench check check-breaks kernel kernel-check clean help tests distclean guest
+.PHONY: all bench check check-breaks kernel kernel-check kernel-series clean help tests distclean guest
 all: $(BUILD)/dpamt
 
 # ------------------------------------------------------------- the TD payload
@@ -175,9 +176,11 @@ kernel:
 
 kernel-check:
 	@scripts/setup.sh kernel
-	@bash bench/tests/kernel/test_kernel_scripts.sh
-	@FOR=emu scripts/kernel-build.sh
-	@scripts/boot.sh emu
+	@scripts/kernel-check.sh
+
+kernel-series:
+	@scripts/setup.sh kernel
+	@scripts/kernel-series.sh
 
 # A kernel takes minutes to build: it stays until distclean.
 clean:

@@ -125,7 +125,17 @@ def read_mail(path):
     if not subject:
         raise Bad(f"{path} does not begin with headers, one of them Subject:")
     subject = re.sub(r"^\[PATCH[^]]*\] *", "", re.sub(r"\s+", " ", subject[1]))
-    return subject, re.split(r"^(?:---|diff --git .*)$", body, maxsplit=1, flags=re.M)[0].strip()
+    body = re.split(r"^(?:---|diff --git .*)$", body, maxsplit=1, flags=re.M)[0].strip()
+    return subject, "\n\n".join(wrap(paragraph) for paragraph in re.split(r"\n\n+", body))
+
+
+def wrap(paragraph):
+    """The paragraph in lines of at most 75, unless it is a list or a picture."""
+    lines = paragraph.split("\n")
+    if all(len(line) <= 75 for line in lines) or \
+            any(re.match(r"\s|[-*] |[A-Z][a-z-]+: ", line) for line in lines):
+        return paragraph
+    return textwrap.fill(" ".join(lines), 75, break_long_words=False, break_on_hyphens=False)
 
 
 def changelog(root, entry):

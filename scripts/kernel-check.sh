@@ -1,0 +1,178 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Build the kernel plain and with checks at run time, boot both, and judge them.
+#
+# usage: scripts/kernel-check.sh [--kcsan] [--no-series]
+#
+# In this order: the tests of the scripts; the builds; sparse on the files that the
+# patches touch, where it can read an untouched one; for each build a boot without
+# TDX, with its KUnit suites, and the emulated TDX host; KVM's own selftests that
+# need no ordinary guest; the series, patch by patch. --kcsan adds a build with
+# KCSAN; --no-series leaves the last out. A boot that hangs is killed (BOOT_LIMIT,
+# 300 s) and the tail of its log shown. When nothing changed since, the builds and
+# the series cost only a look.
+#
+# stdout: one line per check, "passed", "failed" or "skipped", and a verdict.
+# build/kernel/check.txt has the same for the cover letter of kernel-series.sh.
+#
+# Exit 0 nothing failed; 1 something did; 2 usage; 3 something is missing here,
+# and one line says what.
+
+set -u
+
+prog=kernel-check
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+# shellcheck source=scripts/kernel-lib.sh
+. "$root/scripts/kernel-lib.sh"
+
+variants="emu emu-debug"
+series=yes
+for arg; do
+	case $arg in
+	--kcsan) variants="$variants emu-kcsan" ;;
+	--no-series) series= ;;
+	-h | --help)
+		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
+		exit 0
+		;;
+	*)
+		echo "usage: scripts/kernel-check.sh [--kcsan] [--no-series]" >&2
+		exit 2
+		;;
+	esac
+done
+
+kernel_init
+unset FOR
+mkdir -p "${BUILD:-$root/build}/kernel" 2>/dev/null ||
+	give_up "cannot write to ${BUILD:-$root/build}"
+top=$(cd "${BUILD:-$root/build}/kernel" && pwd) || exit 3
+limit=${BOOT_LIMIT:-300}
+log=$top/check.log
+list=$top/check.new
+failed=0
+begun=$(date +%s)
+: >"$list" || give_up "cannot write to $top"
+
+# tell STATUS NAME DETAIL: a line of the outcome.
+tell()
+{
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$list"
+	echo "$1: $2: $3"
+	[ "$1" != failed ] || failed=$((failed + 1))
+}
+
+# Run the command $2.., whose last line says how it went: the check called $1.
+judge()
+{
+	name=$1
+	shift
+	"$@" >"$log" 2>"$log.err"
+	code=$?
+	detail=$(tail -n 1 "$log" | cut -c 1-300)
+	case $code in
+	0) tell passed "$name" "$detail" ;;
+	4) tell skipped "$name" "${detail:-$(tail -n 1 "$log.err")}" ;;
+	3)
+		cat "$log.err" >&2
+		exit 3
+		;;
+	*)
+		tail -n 40 "$log" | cut -c 1-300
+		tail -n 5 "$log.err" >&2
+		tell failed "$name" "${detail:-$(tail -n 1 "$log.err" | cut -c 1-300)}"
+		;;
+	esac
+	return "$code"
+}
+
+# How much compiling a build was, in words.
+build()
+{
+	option=${1#emu}
+	"$root/scripts/kernel-build.sh" ${option:+"-$option"} >"$log.out" || return
+	sed 's/: .*//' "$log.out"
+}
+
+# --------------------------------------------------------------------- sparse
+
+# Whether sparse reads an untouched file of Linux; if not, why.
+sparse_works()
+{
+	command -v sparse >/dev/null 2>&1 || {
+		echo "no sparse here"
+		return 1
+	}
+	kmake C=2 virt/kvm/kvm_main.o >"$log" 2>&1
+	if ! grep -q '^ *CHECK ' "$log"; then
+		echo "this Linux does not take sparse $(sparse --version) (not up to date)"
+		return 1
+	elif grep -qE ' error: |Segmentation' "$log"; then
+		echo "sparse $(sparse --version) cannot read this Linux's own virt/kvm/kvm_main.c"
+		return 1
+	fi
+}
+
+kmake()
+{
+	nice make -C "$top/src" O="$top/emu" CC="$compiler" -j"$(nproc)" "$@"
+}
+
+check_sparse()
+{
+	use_ccache "$top"
+	why=$(sparse_works) || {
+		tell skipped sparse "$why"
+		return
+	}
+	files=$(sed -E 's/^[^ ]* +//' "$top/src.files")
+	objects=$(for file in $files; do
+		object=${file%.c}.o
+		[ "$object" = "$file" ] || [ ! -e "$top/emu/$object" ] || echo "$object"
+	done)
+	# shellcheck disable=SC2086
+	kmake C=2 $objects >"$log" 2>&1
+	# shellcheck disable=SC2086
+	found=$(warnings_in "$log" "$top/src" "$(echo $files)")
+	if [ -n "$found" ]; then
+		echo "$found" | head -n 40
+		tell failed sparse "$(echo "$found" | grep -c .) findings in touched files"
+	else
+		tell passed sparse "$(echo "$objects" | grep -c .) objects, nothing in touched files"
+	fi
+}
+
+# ------------------------------------------------------------------- in order
+
+judge "tests of the scripts" bash "$root/bench/tests/kernel/test_kernel_scripts.sh"
+built=
+for variant in $variants; do
+	judge "build of $variant" build "$variant" && built="$built $variant"
+done
+[ ! -e "$top/emu/vmlinux" ] || check_sparse
+for variant in $built; do
+	judge "boot of $variant without TDX" \
+		"$root/scripts/boot.sh" "$variant" --timeout="$limit" --log="$top/$variant.boot.log"
+	grep -qx CONFIG_TDX_EMU=y "$top/$variant/.config" || continue
+	judge "boot of $variant as an emulated TDX host" "$root/scripts/boot.sh" "$variant" --tdx \
+		--timeout="$limit" --log="$top/$variant.tdx.log"
+	judge "TDs on the emulated TDX host, $variant" \
+		sh "$root/bench/tests/kernel/test_tdx_emu.sh" "$variant"
+done
+[ -z "$series" ] || judge "series" "$root/scripts/kernel-series.sh" --check
+
+{
+	printf 'source\t%s\n' "$(source_id "$top")"
+	cat "$list"
+} >"$top/check.txt"
+rm -f "$list" "$log" "$log.err" "$log.out"
+# The cover letter says what was found now.
+[ -z "$series" ] || "$root/scripts/kernel-series.sh" >/dev/null 2>&1
+seconds=$(($(date +%s) - begun))
+if [ $failed != 0 ]; then
+	echo "not in order: $failed checks failed, after $seconds s"
+	exit 1
+fi
+echo "ok: $(grep -c ^passed "$top/check.txt") checks passed," \
+	"$(grep -c ^skipped "$top/check.txt") skipped, in $seconds s"
