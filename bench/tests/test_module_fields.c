@@ -147,21 +147,47 @@ static void cpuid_of_params(void)
 	w_exit(&g.w);
 }
 
-/* 2.2 GHz on a host of 2.2, 3.0 and 1.1 GHz: the multiplier is a 48-bit fraction. */
+/* 2.2 GHz on several hosts: the multiplier has 48 bits of fraction. */
 static void clock_of_a_td(void)
 {
+	static const struct {
+		u64 host_khz, multiplier;
+	} host[] = {
+		{ 2200000, 1ULL << 48 },
+		/* A measured frequency, a little off: the same clock. */
+		{ 2199980, 1ULL << 48 },
+		{ 2200021, 1ULL << 48 },
+		{ 2224999, 1ULL << 48 },
+		{ 1100000, 2ULL << 48 },
+		{ 4400000, 1ULL << 47 },
+		{ 3000000, 0xbbbbbbbbbbbbULL },
+	};
+	struct w_td_params *p;
 	struct tdcs *tdcs;
+	unsigned int i;
 	u64 a, b;
 
-	start();
-	tdcs = td_cs(&g.w, &g.td);
-	CHECK_EQ(tdcs->tsc_multiplier, 1ULL << 48);
-	CHECK(emu_td_tsc(&g.w.m, tdcs) < 1000000000);
-	tdcs->tsc_multiplier = (1ULL << 48) * 2;
-	a = emu_td_tsc(&g.w.m, tdcs);
-	b = emu_td_tsc(&g.w.m, tdcs);
-	CHECK_EQ(b - a, 200);
-	g_exit(&g);
+	for (i = 0; i < ARRAY_SIZE(host); i++) {
+		w_init(&g.w, true);
+		g.w.m.tsc = g_tsc;
+		g.w.m.tsc_khz = host[i].host_khz;
+		td_create(&g.w, &g.td, 0);
+		CHECK_EQ(CALL(&g.w, TDH_MNG_KEY_CONFIG, .rcx = g.td.tdr), 0);
+		while (g.td.nr_pages < MIN_TDCS_PAGES)
+			CHECK_EQ(td_addcx(&g.w, &g.td), 0);
+		p = w_params(&g.w);
+		p->tsc_frequency = 88;
+		CHECK_EQ(td_init(&g.w, &g.td), 0);
+		tdcs = td_cs(&g.w, &g.td);
+		CHECK_EQ(tdcs->tsc_multiplier, host[i].multiplier);
+		/* It began at 0, and 100 of the host's are so many of its own. */
+		a = emu_td_tsc(&g.w.m, tdcs);
+		b = emu_td_tsc(&g.w.m, tdcs);
+		CHECK(a <= 201);
+		CHECK(b - a - (100 * (host[i].multiplier >> 16) >> 32) <= 1);
+		td_destroy(&g.w, &g.td);
+		w_exit(&g.w);
+	}
 }
 
 static const char expected_mrtd[] = "1d6a39508485f397068c05784a4b63a370570e76aece69da"

@@ -24,6 +24,7 @@
 #define MAX_L2_VMS 3
 #define CPUID_7_HLE BIT(4)
 #define CPUID_7_RTM BIT(11)
+#define TSC_STEP_KHZ 25000ULL
 #define TSC_FREQUENCY_MIN 4
 #define TSC_FREQUENCY_MAX 400
 #define TD_PARAMS_ALIGN 1024
@@ -291,19 +292,27 @@ static u64 check_td_params(struct emu_call *c, const struct emu_td_params *p)
 /*
  * The TD's clock begins at 0 now and runs at the frequency that its host has
  * asked for. A host whose own frequency is not known gives its clock as it is.
+ *
+ * A TDX platform's TSC is a multiple of 25 MHz, and KVM relies on a TD of its own
+ * frequency not being scaled: kvm_arch_vcpu_create() overwrites the multiplier that it
+ * has read from the TD with 1, and computes timers with that. So a frequency
+ * within a step of the host's, which was measured, counts as the host's.
  */
 static void set_clock(struct emu_module *m, struct tdcs *tdcs)
 {
-	u64 khz = tdcs->tsc_frequency * 25000ULL, whole;
+	u64 khz = tdcs->tsc_frequency * TSC_STEP_KHZ, whole;
 
 	tdcs->tsc_multiplier = 1ULL << EMU_TSC_FRACTION;
 	tdcs->tsc_offset = 0;
-	if (m->tsc && m->tsc_khz) {
+	if (!m->tsc || !m->tsc_khz)
+		return;
+	/* More than a step away from the host's own. */
+	if (khz - m->tsc_khz + TSC_STEP_KHZ >= 2 * TSC_STEP_KHZ) {
 		whole = (khz << 32) / m->tsc_khz;
 		tdcs->tsc_multiplier =
 			whole << 16 | (((khz << 32) % m->tsc_khz) << 16) / m->tsc_khz;
-		tdcs->tsc_offset = -emu_td_tsc(m, tdcs);
 	}
+	tdcs->tsc_offset = -emu_td_tsc(m, tdcs);
 }
 
 static void apply_td_params(struct emu_module *m, struct tdcs *tdcs, const struct emu_td_params *p)
