@@ -120,7 +120,10 @@ case $append in
 *tdx_emu=*) tdx=yes ;;
 *) append="${tdx:+tdx_emu=on }$append" ;;
 esac
-[ -z "$tdx" ] || append="kvm_intel.tdx=1 $append"
+# With Dynamic PAMT a small host's PAMT fits below 2M, and alloc_contig_pages() of 7.3
+# then isolates page block 0, which begins before its zone: VM_BUG_ON_PAGE() in a
+# kernel with DEBUG_VM. Nothing is lost without that megabyte.
+[ -z "$tdx" ] || append="kvm_intel.tdx=1 memmap=1M\$1M $append"
 case $accel in
 auto | kvm | tcg) ;;
 *) say "--accel=$accel: unknown; valid: auto, kvm, tcg" && usage ;;

@@ -49,7 +49,7 @@ int tdx_pamt_get(kvm_pfn_t pfn, struct tdx_pamt_cache *cache);
 
 /*
  * Drop the reference for @pfn, after the module has given the page back. Cannot
- * fail; any context. A page that could not be taken back keeps its reference.
+ * fail; task or softirq. A page that could not be taken back keeps its reference.
  */
 void tdx_pamt_put(kvm_pfn_t pfn);
 

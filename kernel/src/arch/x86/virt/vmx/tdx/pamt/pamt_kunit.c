@@ -537,9 +537,9 @@ struct irq_puts {
 };
 
 /*
- * A task takes references, and in every other step drops some; interrupts drop what
- * they find, so last puts happen in all contexts, also while the task is in a
- * transition of that region or another one (R8).
+ * A task takes references, and in every other step drops some; softirqs drop what
+ * they find, so last puts happen in both, also while the task is in a transition of
+ * that region or another one (R8).
  */
 static bool irq_step(void *data)
 {
@@ -547,6 +547,9 @@ static bool irq_step(void *data)
 	bool drop = true;
 	unsigned int i;
 
+	/* Locks that wait by sleeping on PREEMPT_RT are not for hard interrupts. */
+	if (in_hardirq())
+		return true;
 	if (in_task())
 		drop = s->step++ % 2;
 	for (i = 0; i < BED_REGIONS; i++) {
