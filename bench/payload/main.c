@@ -147,11 +147,12 @@ static void halt_until(struct guest *g, uint64_t until)
 	asm volatile("cli" : : : "memory");
 	now = now_ns(g);
 	if (now < until &&
-	    !write_msr(MSR_TSC_DEADLINE, rdtsc() + ns_ticks(g, until - now)))
+	    !write_msr(MSR_TSC_DEADLINE, rdtsc() + ns_ticks(g, until - now))) {
 		payload_tdcall_sti(TDG_VP_VMCALL, &t);
+		g->box->idles++;
+	}
 	asm volatile("sti" : : : "memory");
 	g->box->interrupts = g->wakeups;
-	g->box->idles++;
 }
 
 /* Some of the time until @until passes. */
