@@ -7,6 +7,7 @@
 # make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
 # make kernel-check	build that kernel, also with run-time checks, boot both in QEMU, check the series
 # make kernel-series	build/series/: kernel/patches and kernel/src as one series for git am
+# make guest	build/dpamt-guest, which runs cells inside an emulated TDX host (scripts/emu-run.sh)
 # make help	all targets
 #
 # The strategies and the software TDX module are compiled several times from

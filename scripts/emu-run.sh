@@ -12,7 +12,8 @@
 # seed, 1/scale (0: the workload's own bench_scale), overrides as in --set; separated
 # by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout. What the
 # console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
-# Defaults: kernel emu, 8 CPUs (a TD may have as many vCPUs), 4G, 600 s.
+# Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs, so hot-spot needs 8), 4G,
+# 600 s.
 #
 # Exit 0: all cells ran; 1: a broken invariant, a log that is not clean, or a host
 # that died; 2 usage; 3 something is missing, or a cell failed.
@@ -35,7 +36,7 @@ usage()
 
 kernel=emu
 out=
-smp=8
+smp=4
 memory=4G
 timeout=600
 append=
@@ -79,15 +80,15 @@ mkdir -p "$scratch/root/workloads" "$scratch/root/dev" "$scratch/root/proc" \
 
 # The files that cells name go along, under their own names.
 tab=$(printf '\t')
-cat "$([ "$cells" = - ] && echo /dev/stdin || echo "$cells")" |
-	while IFS= read -r line; do
-		case $line in '' | '#'*) continue ;; esac
-		file=${line%%"$tab"*}
-		[ -r "$file" ] || { say "no such workload file: $file" && exit 2; }
-		cp "$file" "$scratch/root/workloads/" || exit 3
-		printf '/workloads/%s\t%s\n' "${file##*/}" "${line#*"$tab"}" \
-			>>"$scratch/root/cells" || exit 3
-	done || exit
+[ "$cells" != - ] || cells=/dev/stdin
+while IFS= read -r line; do
+	case $line in '' | '#'*) continue ;; esac
+	file=${line%%"$tab"*}
+	[ -r "$file" ] || { say "no such workload file: $file" && exit 2; }
+	cp "$file" "$scratch/root/workloads/" || exit 3
+	printf '/workloads/%s\t%s\n' "${file##*/}" "${line#*"$tab"}" \
+		>>"$scratch/root/cells" || exit 3
+done <"$cells"
 [ -s "$scratch/root/cells" ] || { say "no cells in $cells" && exit 2; }
 cp "$guest" "$scratch/root/init" &&
 	(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \

@@ -471,6 +471,17 @@ static void watch_pulse(struct kvm_cell *r)
 		fail_run(r, "nothing moves any more: %s", text);
 }
 
+static void interrupt(struct kvm_cell *r)
+{
+	char where[200], text[sizeof(r->cell->reason)];
+
+	pthread_mutex_lock(&r->lock);
+	describe_stuck(r, where, sizeof(where));
+	pthread_mutex_unlock(&r->lock);
+	snprintf(text, sizeof(text), "interrupted: %s", where);
+	stop_run(r, CELL_INTERRUPTED, text);
+}
+
 static void watch(struct kvm_cell *r)
 {
 	bool over = false;
@@ -480,7 +491,7 @@ static void watch(struct kvm_cell *r)
 		watch_pairs(r);
 		watch_pulse(r);
 		if (kvm_interrupted)
-			stop_run(r, CELL_INTERRUPTED, "interrupted");
+			interrupt(r);
 		pthread_mutex_lock(&r->lock);
 		if (r->left)
 			wait_change(r, PAIRS_NS);

@@ -29,8 +29,8 @@ static void switch_failed(const struct kvm_config *c, struct cell *cell, int err
 {
 	if (err == -EINVAL)
 		snprintf(cell->reason, sizeof(cell->reason),
-			 "strategy %s cannot be switched to at run time: boot with tdx_pamt=%s",
-			 c->strategy, c->strategy);
+			 "strategy %s is none that this kernel can switch to: it has no such one, or that "
+			 "one takes a boot of its own, with tdx_pamt=%s", c->strategy, c->strategy);
 	else if (err == -EBUSY)
 		snprintf(cell->reason, sizeof(cell->reason),
 			 "strategy %s: the kernel switches only when no TD exists, and one does",

@@ -11,7 +11,8 @@
  * --set overrides. SAMPLES (default: /dev/ttyS1 as process 1, else stdout): a line of
  * samples.jsonl for each. What a person reads goes to stderr.
  *
- * Each cell is a process: one that dies or hangs costs itself. As process 1 it mounts
+ * Each cell is a process: one that dies costs itself, one that lasts too long is
+ * interrupted and says where it was. As process 1 it mounts
  * what it needs, says "dpamt-init: done" at the end, and powers off.
  */
 #define _GNU_SOURCE
@@ -41,7 +42,8 @@
 #define EXIT_ENVIRONMENT 3
 
 #define MAX_SETS 64
-#define CELL_SECONDS 300	/* then it hangs */
+#define CELL_SECONDS 300	/* then it hangs; or DPAMT_CELL_SECONDS of the environment */
+#define CELL_GRACE 20		/* to say where it was */
 
 struct cell_line {
 	const char *workload, *strategy;
@@ -141,8 +143,15 @@ static void tell(const struct workload *w, const struct cell_line *l, const stru
 	fputc('\n', stderr);
 }
 
+static void on_term(int sig)
+{
+	(void)sig;
+	kvm_interrupted = 1;
+}
+
 static int run_cell(const struct cell_line *l)
 {
+	struct sigaction sa = { .sa_handler = on_term };
 	struct td_error err;
 	struct workload *w = load(l, &err);
 	struct cell *cell = cell_new();
@@ -157,21 +166,32 @@ static int run_cell(const struct cell_line *l)
 		send_failure(l, l->workload, "failed", w ? "out of memory" : err.text);
 		return EXIT_ENVIRONMENT;
 	}
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
 	clock_init();
 	kvm_run(&c, cell);
 	tell(w, l, cell);
 	send_sample(kvm_cell_json(cell, w, l->strategy, l->block, l->seed));
 	ret = cell->status == CELL_VIOLATION ? EXIT_REGRESSED :
-	      cell->status == CELL_FAILED ? EXIT_ENVIRONMENT : EXIT_FINE;
+	      cell->status == CELL_FAILED || cell->status == CELL_INTERRUPTED ? EXIT_ENVIRONMENT :
+									EXIT_FINE;
 	cell_free(cell);
 	workload_free(w);
 	return ret;
 }
 
+static time_t cell_seconds(void)
+{
+	const char *text = getenv("DPAMT_CELL_SECONDS");
+	u64 seconds;
+
+	return number(text, &seconds) && seconds ? (time_t)seconds : CELL_SECONDS;
+}
+
 /* 0, or the exit code of the process that ran the cell. */
 static int run_line(const struct cell_line *l)
 {
-	time_t until = time(NULL) + CELL_SECONDS;
+	time_t start = time(NULL), limit = cell_seconds();
 	int status = 0;
 	char reason[96];
 	pid_t child;
@@ -181,16 +201,16 @@ static int run_line(const struct cell_line *l)
 	if (!child)
 		_exit(run_cell(l));
 	while (child > 0 && !waitpid(child, &status, WNOHANG)) {
-		if (time(NULL) > until)
-			kill(child, SIGKILL);
+		if (time(NULL) - start > limit)
+			kill(child, time(NULL) - start > limit + CELL_GRACE ? SIGKILL : SIGTERM);
 		usleep(20000);
 	}
 	if (child > 0 && WIFEXITED(status))
 		return WEXITSTATUS(status);
 	if (child < 0)
 		snprintf(reason, sizeof(reason), "no process for the cell: %s", strerror(errno));
-	else if (time(NULL) > until)
-		snprintf(reason, sizeof(reason), "hung: killed after %d s", CELL_SECONDS);
+	else if (time(NULL) - start > limit)
+		snprintf(reason, sizeof(reason), "hung: killed after %d s", (int)limit);
 	else
 		snprintf(reason, sizeof(reason), "killed by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));

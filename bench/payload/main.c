@@ -54,6 +54,7 @@ struct guest {
 	uint32_t timer;	     /* the local APIC's works */
 	uint32_t barrier;    /* that was joined, plus one; 0: none */
 	uint32_t target;     /* the count that opens it */
+	uint32_t naps;	     /* at it */
 	uint64_t idle_until; /* ns; 0: not idle */
 	uint64_t pace, pace_next, due;
 	struct td_cpu cpu;
@@ -146,11 +147,12 @@ static void halt_until(struct guest *g, uint64_t until)
 	asm volatile("cli" : : : "memory");
 	now = now_ns(g);
 	if (now < until &&
-	    !write_msr(MSR_TSC_DEADLINE, rdtsc() + ns_ticks(g, until - now)))
+	    !write_msr(MSR_TSC_DEADLINE, rdtsc() + ns_ticks(g, until - now))) {
 		payload_tdcall_sti(TDG_VP_VMCALL, &t);
+		g->box->idles++;
+	}
 	asm volatile("sti" : : : "memory");
 	g->box->interrupts = g->wakeups;
-	g->box->idles++;
 }
 
 /* Some of the time until @until passes. */
@@ -206,6 +208,7 @@ static int join(struct guest *g, uint32_t id, volatile struct td_barrier *b)
 		return -EINVAL;
 	ticket = __atomic_fetch_add(&b->joined, 1, __ATOMIC_ACQ_REL);
 	g->barrier = id + 1;
+	g->naps = 0;
 	g->target = (ticket / members + 1) * members;
 	return 0;
 }
@@ -227,7 +230,7 @@ static int env_barrier(void *ctx, uint32_t id, enum td_scope scope)
 	while ((int32_t)(__atomic_load_n(&b->joined, __ATOMIC_ACQUIRE) - g->target) < 0 &&
 	       !box->stop) {
 		if (now_ns(g) - begin >= SPIN_NS) {
-			pass_time(g, now_ns(g) + TD_BARRIER_NS);
+			pass_time(g, now_ns(g) + td_barrier_nap(g->naps++));
 			return -TD_EAGAIN;
 		}
 		pause();

@@ -216,7 +216,8 @@ static void test_too_few_keyids(void)
 static void test_too_many_vcpus(void)
 {
 	fake_new();
-	cell_free(run_text(HEAD "[td one]\ncount = 1\nvcpus = 9\nmemory = 64M\n[phase f]\ntd = one\ndo = fault\n",
+	cell_free(run_text(HEAD "[td one]\ncount = 1\nvcpus = 9\nmemory = 64M\n"
+			   "[phase f]\ntd = one\ndo = fault\n",
 			   CELL_FAILED, "9 vCPUs: KVM allows a TD as many as the host has CPUs, 8"));
 }
 

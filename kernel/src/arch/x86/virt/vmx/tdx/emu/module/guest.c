@@ -268,9 +268,10 @@ static int env_barrier(void *ctx, uint32_t id, enum td_scope scope)
 		return -GUEST_EINVAL;
 	/* The nap between two looks first: its VMCALLs are under way. */
 	if (r->napping) {
-		ret = nap(g, TD_BARRIER_NS);
+		ret = nap(g, td_barrier_nap(r->barrier_naps));
 		if (ret)
 			return ret;
+		r->barrier_naps++;
 	}
 	ret = box_page(g, scope == TD_SCOPE_ALL ? r->image.all_box : r->image.td_box, &box);
 	if (ret)
@@ -284,10 +285,11 @@ static int env_barrier(void *ctx, uint32_t id, enum td_scope scope)
 		ticket = xadd(&b->joined, 1);
 		r->barrier_target = (ticket / members + 1) * members;
 		r->barrier = id + 1;
+		r->barrier_naps = 0;
 	}
 	/* Behind the barrier is what others did before they joined, by xadd(). */
 	if (smp_load_acquire(&b->joined) < r->barrier_target && !READ_ONCE(box->stop)) {
-		ret = nap(g, TD_BARRIER_NS);
+		ret = nap(g, td_barrier_nap(r->barrier_naps));
 		return ret ? ret : -TD_EAGAIN;
 	}
 	r->barrier = 0;

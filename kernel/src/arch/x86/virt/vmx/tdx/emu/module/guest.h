@@ -104,6 +104,7 @@ struct vcpu_run {
 	u64 pace_ns, pace_next;	/* guest TSC; as in program.h */
 	u64 barrier_target;
 	u32 barrier;		/* joined, plus one; 0: none */
+	u32 barrier_naps;
 	u32 gave_way;		/* to the host's priority, in a row */
 
 	/* Kept here, shown in the mailbox. */

@@ -154,7 +154,7 @@ _Static_assert(offsetof(struct vcpu_box, bins) == 4096, "bins begin a page");
  * halts, so it gives its CPU up. Once, at the start, through TDG.VP.VMCALL:
  * WRMSR 0x80f (SVR) = 0x1ff, WRMSR 0x832 (LVT timer) = TSC deadline mode, vector
  * TD_TIMER_VECTOR. To wait: WRMSR 0x6e0 = deadline (guest TSC), then HLT with
- * interrupts open. At a barrier the deadline is TD_BARRIER_NS ahead. For KVM to
+ * interrupts open. At a barrier the deadline is td_barrier_nap() ahead. For KVM to
  * take the mode, the vCPU's CPUID must have the TSC deadline timer.
  */
 #define TD_TIMER_VECTOR 0x40U
@@ -166,5 +166,14 @@ _Static_assert(offsetof(struct vcpu_box, bins) == 4096, "bins begin a page");
  */
 #define TD_DONE_PORT 0xd9U
 #define TD_BARRIER_NS 500000ULL
+
+/*
+ * How long the next nap at a barrier is, after @naps: about as long as the wait so
+ * far, up to 16 ms, or vCPUs that wait would keep the others' CPUs busy with timers.
+ */
+static inline uint64_t td_barrier_nap(uint32_t naps)
+{
+	return TD_BARRIER_NS << (naps < 5 ? naps : 5);
+}
 
 #endif
