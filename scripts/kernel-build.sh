@@ -3,12 +3,12 @@
 #
 # Build the kernel with Dynamic PAMT, out of tree, in build/kernel/VARIANT.
 #
-# usage: [FOR=emu|host] scripts/kernel-build.sh [--debug | --kcsan] [--config-only]
+# usage: [FOR=emu|host] [CONFIG_FROM=FILE] scripts/kernel-build.sh [--debug | --kcsan] [--config-only]
 #		[--tree=DIR | --tar=FILE] [--force]
 #
 # FOR=emu (default): a small bzImage for QEMU, from tinyconfig. FOR=host: Debian
 # packages to install beside the distribution's kernel, from the configuration
-# of the running kernel. Both take kernel/config/host.config on top; emu,
+# of the running kernel, or from that in the file CONFIG_FROM. Both take kernel/config/host.config on top; emu,
 # --debug and --kcsan add the fragment of that name. Every line of a fragment
 # is looked up in the .config that was built. CC picks the compiler; ccache is
 # used where there is one. --tree, --tar and --force: as kernel-source.sh.
@@ -101,12 +101,16 @@ kmake()
 # The running kernel's configuration, as $1.
 running_config()
 {
+	if [ -n "${CONFIG_FROM:-}" ]; then
+		gzip -dcf "$CONFIG_FROM" 2>/dev/null >"$1" && grep -q '^CONFIG_' "$1" && return
+		give_up "CONFIG_FROM=$CONFIG_FROM is no configuration of a kernel"
+	fi
 	for file in "/boot/config-$(uname -r)" /proc/config.gz; do
 		[ -r "$file" ] || continue
 		gzip -dcf "$file" >"$1" && return
 	done
 	give_up "FOR=host starts from the running kernel's configuration, and there is neither" \
-		"/boot/config-$(uname -r) nor /proc/config.gz"
+		"/boot/config-$(uname -r) nor /proc/config.gz; give one with CONFIG_FROM=FILE"
 }
 
 # What a distribution's configuration $1 needs to be built elsewhere: its
@@ -130,6 +134,7 @@ config_stamp()
 		cat $fragments "$build/.config"
 		if [ "$goal" = host ]; then
 			uname -r
+			gzip -dcf "${CONFIG_FROM:-/dev/null}"
 		fi
 	} 2>/dev/null | sha256sum
 }
@@ -210,7 +215,9 @@ build_host()
 		command -v "${tool%:*}" >/dev/null 2>&1 ||
 			give_up "no ${tool%:*}; to go on: scripts/setup.sh kernel-host"
 	done
-	[ -e "$build/vmlinux" ] || need_space "$build" 25000 "the build of a host's kernel"
+	space=25000
+	[ -z "${CONFIG_FROM:-}" ] || space=4000
+	[ -e "$build/vmlinux" ] || need_space "$build" $space "the build of a host's kernel"
 	# The package of debug information is large, and not needed to run it.
 	DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg kmake bindeb-pkg >"$log" 2>&1 || failed
 	verify

@@ -126,15 +126,14 @@ check_sparse()
 		tell skipped sparse "$why"
 		return
 	}
-	files=$(sed -E 's/^[^ ]* +//' "$top/src.files")
+	files=$(sed -E 's/^[^ ]* +//' "$top/src.files" | tr '\n' ' ')
 	objects=$(for file in $files; do
 		object=${file%.c}.o
 		[ "$object" = "$file" ] || [ ! -e "$top/emu/$object" ] || echo "$object"
 	done)
 	# shellcheck disable=SC2086
 	kmake C=2 $objects >"$log" 2>&1
-	# shellcheck disable=SC2086
-	found=$(warnings_in "$log" "$top/src" "$(echo $files)")
+	found=$(warnings_in "$log" "$top/src" "$files")
 	if [ -n "$found" ]; then
 		echo "$found" | head -n 40
 		tell failed sparse "$(echo "$found" | grep -c .) findings in touched files"

@@ -97,11 +97,19 @@ rm -rf "$series/full" "$series/cut" "$series/facts"
 upstream_lines()
 {
 	cat "$series"/v1-0*.patch | awk '
-		/^--- / { old = $2 }
-		/^\+\+\+ / { count = old != "/dev/null" && $2 !~ /^b\/Documentation|\/emu\//; next }
-		/^--- / { next }
+		/^(diff --git|From) / { count = head = 0 }
+		/^diff --git / { head = 1; next }
+		head && /^--- / { old = $2; next }
+		head && /^\+\+\+ / {
+			if (old == "/dev/null")
+				made[substr($2, 3)] = 1
+			path = substr(old, 3)
+			count = old != "/dev/null" && !made[path] &&
+				path !~ /^Documentation\/|\/emu\//
+			head = 0
+			next
+		}
 		count && /^[-+]/ { n++ }
-		/^-- $/ { count = 0 }
 		END { print n + 0 }'
 }
 

@@ -88,7 +88,8 @@ apply_patches()
 		(cd "$overlay" && GIT_CEILING_DIRECTORIES=$build git apply "$patch") \
 			2>"$build/src.log" && continue
 		say "kernel/patches/${patch##*/} does not apply to Linux $version:" \
-			"$(head -n 1 "$build/src.log" | cut -c 1-200)"
+			"$(sed -n -e 's/^error: patch failed: \(.*\):\([0-9]*\)$/the hunk at line \2 of \1/' \
+				-e 's/^error: //' -e '1p' "$build/src.log" | cut -c 1-200)"
 		rm -rf "$overlay"
 		exit 1
 	done

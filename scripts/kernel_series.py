@@ -174,6 +174,8 @@ def without_part(lines, where):
     kept = lines[:first] + lines[last:]
     if first and kept[first - 1].endswith("\\\n") and not lines[last - 1].endswith("\\\n"):
         kept[first - 1] = kept[first - 1][:-2].rstrip() + "\n"
+    while kept and not kept[-1].strip():
+        kept.pop()
     return kept
 
 

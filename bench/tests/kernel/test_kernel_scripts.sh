@@ -17,7 +17,8 @@ root=$tmp/project
 work=$root/build/kernel/src
 mkdir -p "$root/scripts" "$root/kernel/patches" "$root/kernel/config" \
 	"$root/kernel/src/arch/x86/virt" "$tmp/bin" "$tmp/home"
-cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,boot,setup}.sh "$root/scripts"
+cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,boot,setup}.sh \
+	"$here"/scripts/kernel_series.py "$root/scripts"
 cd "$tmp" || exit 1
 export HOME=$tmp/home http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
 unset XDG_CACHE_HOME BUILD FOR CC
@@ -188,6 +189,7 @@ test_bad_patches()
 	run kernel-source.sh
 	check "bad patch: exit 1" [ "$code" = 1 ]
 	check "bad patch: named" contains "$err" "kernel/patches/0002-later.patch does not apply"
+	check "bad patch: the hunk" contains "$err" "the hunk at line 1 of init/main.c"
 	check "bad patch: one line" one_line "$err"
 	check "bad patch: the work tree as before" is "$work/init/main.c" $'one\nTWO\nthree'
 	rm "$root/kernel/patches/0002-later.patch"
@@ -290,6 +292,137 @@ test_upstream()
 
 # -------------------------------------------------------------------- build
 
+# Without the tool $1, as far as a script can see.
+hide_tool()
+{
+	rm -rf "$tmp/few"
+	mkdir "$tmp/few"
+	for tool in /usr/bin/* /bin/*; do
+		[ "${tool##*/}" = "$1" ] || ln -sf "$tool" "$tmp/few/${tool##*/}"
+	done
+}
+
+test_missing_tools()
+{
+	hide_tool git
+	PATH=$tmp/few run kernel-source.sh --tree="$tmp/linux"
+	check "no git: exit 3" [ "$code" = 3 ]
+	check "no git: says so" contains "$err" "no git; to go on: scripts/setup.sh kernel"
+	check "no git: one line" one_line "$err"
+	hide_tool qemu-system-x86_64
+	# No package manager to get it with either.
+	rm -f "$tmp/few"/{apt-get,dpkg-query,sudo}
+	printf 'x' >"$tmp/bzImage"
+	PATH=$tmp/few run boot.sh "$tmp/bzImage" --accel=tcg --log="$tmp/log"
+	check "no QEMU: exit 3" [ "$code" = 3 ]
+	check "no QEMU: named" contains "$err$out" qemu
+}
+
+# ------------------------------------------------------------------- series
+
+# A series of the toy: one edit, two files of which one grows with the second patch.
+toy_series()
+{
+	local dir=$root/kernel/src/arch/x86/virt
+
+	rm -rf "$root/kernel/src" "$root/kernel/changelogs"
+	mkdir -p "$dir" "$root/kernel/changelogs"
+	printf 'obj-y += one.o two.o\n' >"$dir/Makefile"
+	printf 'int one;\n' >"$dir/one.c"
+	printf 'int two;\n' >"$dir/two.c"
+	printf 'config ONE\n\tbool\n\nconfig TWO\n\tbool\n' >"$dir/Kconfig"
+	cat >"$root/kernel/series" <<-'END'
+		# comment
+		patch first
+			edit 0001-*
+			src arch/*
+		patch second
+			src arch/x86/virt/two.c
+			part arch/x86/virt/Kconfig ^config TWO
+	END
+	printf 'Subject: x86: One\n\n%s %s %s\n\n  a picture  %070d\n' 'A line that is longer than' \
+		'seventy-five characters will be wrapped at the seventy-fifth' 'or before.' 1 \
+		>"$root/kernel/changelogs/first"
+	printf 'Subject: x86: Two\n\nMore.\n' >"$root/kernel/changelogs/second"
+	printf 'Subject: x86: Both\n\nThe cover.\n' >"$root/kernel/changelogs/cover"
+	git -C "$root" init -q 2>/dev/null
+	git -C "$root" config user.name Tester
+	git -C "$root" config user.email tester@example.org
+	git -C "$root" commit -q --allow-empty -m t
+}
+
+series() # ARGUMENT..
+{
+	run kernel-series.sh --tree="$tmp/linux" "$@"
+}
+
+test_series()
+{
+	local out_dir=$root/build/series one two am=$tmp/am
+
+	toy_series
+	series
+	check "series: exit 0" [ "$code" = 0 ]
+	check "series: says what it made" contains "$out" "made: 2 patches for Linux 7.3.4, 3 changed"
+	one=$(cat "$out_dir"/v1-0001-*)
+	two=$(cat "$out_dir"/v1-0002-*)
+	check "series: author" contains "$one" "From: Tester <tester@example.org>"
+	check "series: an object enters with its source" contains "$one" "+obj-y += one.o
+"
+	check "series: and then the other" contains "$two" "+obj-y += one.o two.o"
+	check "series: a part is held back" [ "$one" = "${one/config TWO/}" ]
+	check "series: a part enters" contains "$two" "+config TWO"
+	check "series: a long line is wrapped" [ "$(sed '/^ /d; /^---/,$d' <<<"$one" |
+		awk 'length > 75' | wc -l)" = 0 ]
+	check "series: a picture is not" grep -q '^  a picture  0*1$' "$out_dir"/v1-0001-*
+	check "series: not signed" [ "$one" = "${one/Signed-off-by/}" ]
+	check "series: the cover says the base" grep -q 'Base: Linux 7.3.4' "$out_dir"/v1-0000-*
+	check "series: the cover says that nothing was tested" \
+		grep -q 'Not tested: make kernel-check' "$out_dir"/v1-0000-*
+	printf 'source\tx\npassed\tboot\tclean\n' >"$root/build/kernel/check.txt"
+	series
+	check "series: tested in another state" grep -q 'Not tested as it is' "$out_dir"/v1-0000-*
+	printf 'source\t%s\npassed\tboot\tclean\n' "$(cat "$root"/build/kernel/src.{from,files} |
+		sha256sum | cut -c 1-16)" >"$root/build/kernel/check.txt"
+	series --signoff
+	check "series: tested" grep -q -- '- boot: passed; clean' "$out_dir"/v1-0000-*
+	check "series: signed" grep -q '^Signed-off-by: Tester' "$out_dir"/v1-0002-*
+	cp -R "$tmp/linux" "$am"
+	git -C "$am" init -q 2>/dev/null
+	git -C "$am" add -A
+	git -C "$am" -c user.name=t -c user.email=t@example.org commit -qm t
+	check "series: git am" git -C "$am" -c user.name=t -c user.email=t@example.org am -q \
+		"$out_dir"/v1-000[12]-*
+	check "series: the tree of kernel-source.sh" diff -r -x .git "$am" "$work"
+}
+
+bad_series() # WHAT PART
+{
+	series
+	check "$1: exit 1" [ "$code" = 1 ]
+	check "$1: says so" contains "$err" "$2"
+	toy_series
+}
+
+test_bad_series()
+{
+	toy_series
+	echo 'int three;' >"$root/kernel/src/three.c"
+	bad_series "a file in no patch" "no patch takes kernel/src/three.c"
+	sed -i '/edit/d' "$root/kernel/series"
+	bad_series "a patch in no patch" "no patch takes kernel/patches/0001-main.patch"
+	echo "	src nothing*" >>"$root/kernel/series"
+	bad_series "a pattern for nothing" "second: src nothing* names nothing"
+	sed -i 's/config TWO/config THREE/' "$root/kernel/series"
+	bad_series "a part that is not there" "config THREE is not there"
+	echo "nonsense" >>"$root/kernel/series"
+	bad_series "a line that is none" "kernel/series:8: not one of: patch NAME"
+	rm "$root/kernel/changelogs/second"
+	bad_series "no changelog" "no kernel/changelogs/second"
+	run kernel-series.sh --nonsense
+	check "series: usage, exit 2" [ "$code" = 2 ]
+}
+
 test_build()
 {
 	local image=$root/build/kernel/emu/arch/x86/boot/bzImage
@@ -317,6 +450,10 @@ test_build()
 	check "an option that is on: exit 1" [ "$code" = 1 ]
 	check "an option that is on: named" \
 		contains "$err" "# CONFIG_SMP is not set did not take: CONFIG_SMP=y"
+	echo junk >"$tmp/config"
+	FOR=host CONFIG_FROM=$tmp/config run kernel-build.sh --config-only
+	check "CONFIG_FROM is none: exit 3" [ "$code" = 3 ]
+	check "CONFIG_FROM is none: says so" contains "$err" "is no configuration of a kernel"
 	FOR=hots run kernel-build.sh
 	check "FOR unknown: exit 2" [ "$code" = 2 ]
 	check "FOR unknown: the valid ones" contains "$err" "valid: emu, host"
@@ -479,7 +616,10 @@ test_bad_sources
 test_git_tree
 test_no_space
 test_upstream
+test_missing_tools
 test_build
+test_series
+test_bad_series
 test_boot_log
 test_boot_usage
 test_boot_tdx

@@ -172,7 +172,7 @@ static void host_control_page(struct kunit *test)
 /* A full cache serves a get in atomic context; pages that were not needed stay in it. */
 static void check_cache(struct kunit *test, struct page *page)
 {
-	DEFINE_SPINLOCK(lock);
+	static DEFINE_SPINLOCK(lock);
 	struct tdx_pamt_cache cache;
 	u64 before = pairs();
 	int err;
