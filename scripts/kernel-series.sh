@@ -101,7 +101,11 @@ upstream_lines()
 		/^diff --git / { head = 1; next }
 		head && /^--- / { old = $2; next }
 		head && /^\+\+\+ / {
-			count = old != "/dev/null" && old !~ /^a\/Documentation|\/emu\//
+			if (old == "/dev/null")
+				made[substr($2, 3)] = 1
+			path = substr(old, 3)
+			count = old != "/dev/null" && !made[path] &&
+				path !~ /^Documentation\/|\/emu\//
 			head = 0
 			next
 		}
