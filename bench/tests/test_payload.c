@@ -259,10 +259,14 @@ static void test_flip_gap(void)
 	host_end();
 }
 
+/* Once something was done, but for @arg: not at once. */
 static void *stop_soon(void *arg)
 {
-	(void)arg;
+	const volatile uint32_t *done = &host.cpu[0].nr_log;
+
 	usleep(20000);
+	for (int i = 0; !arg && *done < 12 && i < 10000; i++)
+		usleep(1000);
 	host.all->stop = 1;
 	return NULL;
 }
@@ -370,7 +374,7 @@ static void test_barrier_stopped(void)
 	if (!begin(MB, 1, &p))
 		return;
 	host.all->barrier[7].members = 2;
-	pthread_create(&stopper, NULL, stop_soon, NULL);
+	pthread_create(&stopper, NULL, stop_soon, &p);
 	host_run();
 	pthread_join(stopper, NULL);
 	check_vcpu(0, p, 0);
