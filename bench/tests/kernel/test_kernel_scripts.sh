@@ -576,11 +576,11 @@ test_boot_tdx()
 	boot --initramfs="$tmp/initramfs" --tdx --smp=4,sockets=2
 	check "--tdx: exit 0" [ "$code" = 0 ]
 	check "--tdx: on the command line" \
-		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 tdx_emu=on"
+		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 memmap=1M\$1M tdx_emu=on"
 	check "--tdx: 2 packages" contains "$(cat "$tmp/qemu-args")" "-smp 4,sockets=2"
 	boot --initramfs="$tmp/initramfs" --append=tdx_emu=on,static
 	check "tdx_emu= alone: KVM is told" \
-		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 tdx_emu=on,static"
+		contains "$(cat "$tmp/qemu-args")" "kvm_intel.tdx=1 memmap=1M\$1M tdx_emu=on,static"
 }
 
 test_boot_ends()
