@@ -33,6 +33,13 @@ struct exec_ops {
 	void (*wrote)(const volatile void *addr, unsigned int size, uint64_t old);
 	void (*plain)(const volatile void *addr, unsigned int size, enum shim_access kind,
 		      const void *pc);
+	/*
+	 * For scenarios, may be NULL: a number below @n that the executor chooses; the
+	 * CPU's future depends on @tag and memory alone from here on; something broke.
+	 */
+	unsigned int (*choose)(unsigned int n);
+	void (*rest)(uint64_t tag);
+	void (*fail)(const char *what);
 };
 
 extern __thread const struct exec_ops *exec_now;

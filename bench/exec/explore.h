@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interleaving explorer: every schedule of a small program of a few CPUs, up
+ * to a number of preemptions, under sequential consistency or with x86's
+ * store buffers.
+ *
+ * The search is depth first. A branch goes back by undoing memory writes from a
+ * log and copying the fibers' stacks back, so a step is paid once. A state
+ * is memory, each CPU's place (the values that it has read since it was last at
+ * rest determine it), store buffers and the running CPU; a state that was seen
+ * with at least as many preemptions left is not searched again. States are told
+ * apart by a 64-bit hash.
+ *
+ * Reduction: an access to a byte that no other CPU writes (or only reads, if it
+ * is a read) is no scheduling point. Which bytes are shared is found by the search
+ * itself, which starts over when it meets a new one: when it ends, no explored
+ * schedule had a conflict elsewhere. Running on to the next shared access before
+ * a preemption changes neither the happens-before trace nor the number of
+ * preemptions, so the reduction is exact at every bound.
+ *
+ * Store buffers (TSO): a store to shared bytes waits in its CPU's buffer. When
+ * another CPU reads or writes one of these bytes the search chooses how much of
+ * the buffer has become visible; locked instructions and fences empty it. That
+ * is each behaviour that flushing at any time would give, because a flush
+ * commutes with everything but accesses to the same bytes. Flushes are no preemptions.
+ */
+#ifndef DPAMT_EXPLORE_H
+#define DPAMT_EXPLORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shim/shim_exec.h"
+
+#define EXPLORE_CPUS 4
+#define EXPLORE_RANGES 8
+
+enum explore_memory { EXPLORE_SC, EXPLORE_TSO };
+
+struct explore_range {
+	const void *addr;
+	size_t size;
+};
+
+struct explore_access {
+	const volatile void *addr;
+	const void *pc;
+	uint64_t value;		/* read, or written */
+	uint8_t cpu, size, kind, plain;
+};
+
+/*
+ * What to explore: @nr bodies, run with @set_cpu called before each switch. All
+ * memory that they write lies in @memory, or on their stacks. @ignore: not
+ * part of the state (statistics); @quiet: the checker's own books, part of the state but
+ * no shared data. Unused ranges are NULL.
+ */
+struct explore_program {
+	unsigned int nr;
+	void *arg;
+	void (*body)(void *arg, unsigned int cpu);
+	void (*set_cpu)(unsigned int cpu);
+	/* NULL, or what broke: before each shared access; when all bodies have returned. */
+	const char *(*step)(void *arg);
+	const char *(*end)(void *arg);
+	/* Every complete schedule: its accesses to shared bytes in order. May be NULL. */
+	void (*trace)(void *arg, const struct explore_access *a, size_t nr);
+	/* A name for an address, "" if there is none. May be NULL. */
+	void (*describe)(void *arg, const volatile void *addr, char *buf, size_t size);
+	struct explore_range memory[EXPLORE_RANGES], ignore[EXPLORE_RANGES], quiet[EXPLORE_RANGES];
+};
+
+struct explore_options {
+	enum explore_memory memory;
+	unsigned int bound;	/* preemptions; UINT_MAX: any number */
+	bool no_reduction;	/* every access is a scheduling point */
+	bool no_cache;		/* search states again that were seen */
+	uint64_t deadline_ns;	/* CLOCK_MONOTONIC; 0: none */
+	void (*tick)(uint64_t states, uint64_t ends);	/* now and then; may be NULL */
+};
+
+enum explore_end {
+	EXPLORE_EXHAUSTED,	/* no schedule within the bound breaks anything */
+	EXPLORE_TIME,
+	EXPLORE_BROKEN,
+	EXPLORE_CONFUSED,	/* the explorer itself is at fault, or out of memory */
+};
+
+/* One decision: a CPU makes this many accesses, or a choice is made. */
+struct explore_decision {
+	int cpu;		/* -1: a choice */
+	unsigned int n;
+};
+
+struct explore_result {
+	enum explore_end end;
+	bool whole;		/* no schedule was cut by the bound: this is the whole space */
+	uint64_t states, steps, ends;
+	char what[200];		/* what broke */
+	struct explore_decision *schedule;	/* leading there; free() */
+	size_t nr_schedule;
+};
+
+/* Take a program up; one at a time. false: out of memory. explore_close() frees. */
+bool explore_open(const struct explore_program *p);
+void explore_close(void);
+
+/* All schedules within o->bound preemptions. */
+void explore_search(const struct explore_options *o, struct explore_result *r);
+
+/*
+ * @runs schedules by random priorities with o->bound points of change (PCT,
+ * Burckhardt et al. 2010), drawn from @seed; run i is a function of @seed + i.
+ */
+void explore_random(const struct explore_options *o, uint64_t seed, uint64_t runs,
+		    struct explore_result *r);
+
+/*
+ * Run one schedule again; with @out, print it in one column per CPU. r->end is
+ * BROKEN with what broke, EXHAUSTED if nothing did, CONFUSED if it does not fit.
+ */
+void explore_replay(const struct explore_options *o, const struct explore_decision *d, size_t nr,
+		    FILE *out, struct explore_result *r);
+
+#endif

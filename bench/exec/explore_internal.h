@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between the parts of the explorer: explore_memory.c (what code does to memory:
+ * hooks, undo log, hash, store buffers), explore_search.c (which CPU is next)
+ * and explore_trace.c (running one schedule again, and printing it).
+ */
+#ifndef DPAMT_EXPLORE_INTERNAL_H
+#define DPAMT_EXPLORE_INTERNAL_H
+
+#include "exec/context.h"
+#include "exec/explore.h"
+
+#define STACK_SIZE (64ul << 10)
+#define BUFFER_MAX 8
+
+struct stored {
+	volatile void *addr;
+	uint64_t value;
+	unsigned int size;
+};
+
+enum event { EV_ACCESS, EV_CHOOSE, EV_BLOCK, EV_DONE, EV_FAIL, EV_GREW };
+
+struct cpu {
+	struct context context;
+	char *low;			/* of the stack, while it does not run */
+	const volatile void *waits_for;
+	unsigned int last_size;		/* of its last load: what it waits for is that large */
+	uint64_t place, place_before;	/* hash of where it is; before its last read */
+	uint64_t saved;			/* number of the saved copy of its stack; 0: it has run since */
+	size_t blob, blob_size;		/* where that lies */
+	struct explore_access next;	/* what it is about to do */
+	bool done, at_access;
+	bool ended;			/* returned from its body, its buffer is not empty */
+	unsigned int nr_stored;
+	struct stored stored[BUFFER_MAX];
+};
+
+/* All that a node of the search restores, memory and stacks apart. */
+struct state {
+	struct cpu cpu[EXPLORE_CPUS];
+	uint64_t memory;		/* hash of what differs from the beginning */
+	unsigned int current, preemptions;
+	unsigned int flushing;		/* CPUs whose buffer is being emptied, a bit each */
+	uint64_t depth;			/* steps from the beginning */
+	size_t undo, decisions, accesses;
+	unsigned int last_count;	/* of the last decision */
+};
+
+struct undo {
+	uint64_t *word;
+	uint64_t old;
+};
+
+struct explorer {
+	struct explore_program p;
+	struct explore_options o;
+	struct state live;
+	struct context main;
+	char *stacks;
+	enum event event;
+	unsigned int choices, choice;
+	const char *failed;
+	bool every_access;		/* replay: stop at each access */
+
+	struct undo *undo;
+	size_t undo_room;
+	struct explore_decision *decision;
+	size_t decision_room;
+	struct explore_access *access;
+	size_t access_room;
+	char *initial[EXPLORE_RANGES];	/* copies of p.memory */
+	bool out_of_memory;
+};
+
+extern struct explorer x;
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+	uint64_t z = (a ^ b * 0x9E3779B97F4A7C15ull) + 0x7F4A7C15F39CC060ull;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+	return z ^ z >> 31;
+}
+
+/* explore_memory.c */
+extern const struct exec_ops explore_ops;
+bool memory_open(void);
+void memory_close(void);
+/* Back to @nr entries of the undo log. */
+void memory_undo(size_t nr);
+/* At the beginning again: is all memory as it was? */
+bool memory_intact(const void **where);
+bool memory_shared(const volatile void *addr, unsigned int size);
+bool memory_in_buffer(unsigned int cpu, const volatile void *addr, unsigned int size);
+uint64_t memory_buffers_hash(unsigned int cpu);
+/* Make room for @n more elements of @size bytes at *@array. */
+bool explore_grow(void *array, size_t *room, size_t n, size_t size);
+
+/* explore_search.c: run the current CPU until something is to be decided. */
+enum event explore_resume(void);
+void explore_finish(void);
+void explore_yield(enum event ev);
+bool explore_begin(void);
+void explore_unwind(void);
+bool explore_enabled(unsigned int cpu);
+void explore_decide(int cpu, unsigned int n);
+void explore_broke(struct explore_result *r, const char *what);
+/* What the state itself shows to be broken, NULL if nothing. */
+const char *explore_check(void);
+
+#endif

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which CPU is next: the depth-first search over schedules with undo, seen states
+ * and a bound on preemptions, and random schedules by priorities (explore.h).
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "exec/explore_internal.h"
+
+/* A schedule this long has a loop that no other CPU's doing ends. */
+#define DEPTH_MAX 100000
+#define SEEN_MAX (1ul << 25)
+
+struct explorer x;
+
+struct node {
+	struct state s;
+	bool is_choice;
+	unsigned int next, nr;			/* alternatives: the next one, how many */
+	uint8_t cpu[EXPLORE_CPUS], cost[EXPLORE_CPUS];
+	size_t blobs;				/* the blob arena's end before it */
+};
+
+static struct node *node;
+static size_t nr_nodes, node_room;
+static char *blob;
+static size_t blob_end, blob_room;
+static uint64_t blob_serial;
+/* Open addressing; left[] is the number of preemptions left, plus 1. 0: free. */
+static uint64_t *seen;
+static uint8_t *left;
+static size_t nr_seen, seen_size;
+static uint64_t now_at[EXPLORE_CPUS];	/* which saved copy a stack is equal to */
+static bool cut;
+
+/* ----------------------------------------------------------------- fibers */
+
+void explore_yield(enum event ev)
+{
+	struct cpu *c = &x.live.cpu[x.live.current];
+
+	x.event = ev;
+#ifdef __x86_64__
+	context_switch(&c->context, &x.main);
+#else
+	/* How far down swapcontext() itself goes is not known: a page below is plenty. */
+	c->low = (char *)__builtin_frame_address(0) - 4096;
+	context_switch(&c->context, &x.main);
+#endif
+}
+
+static void entry(void)
+{
+	x.p.body(x.p.arg, x.live.current);
+	explore_finish();
+	abort();
+}
+
+enum event explore_resume(void)
+{
+	struct cpu *c = &x.live.cpu[x.live.current];
+
+	c->saved = 0;
+	x.p.set_cpu(x.live.current);
+	exec_now = &explore_ops;
+	context_switch(&x.main, &c->context);
+	exec_now = NULL;
+#ifdef __x86_64__
+	c->low = c->context.sp;
+#endif
+	return x.event;
+}
+
+void explore_decide(int cpu, unsigned int n)
+{
+	struct explore_decision *d;
+
+	if (!explore_grow(&x.decision, &x.decision_room, x.live.decisions + 1, sizeof(*d)))
+		return;
+	d = &x.decision[x.live.decisions];
+	if (cpu >= 0 && x.live.decisions && d[-1].cpu == cpu)
+		return;
+	*d = (struct explore_decision){ cpu, n };
+	x.live.decisions++;
+}
+
+bool explore_begin(void)
+{
+	unsigned int i;
+
+	memset(&x.live, 0, sizeof(x.live));
+	for (i = 0; i < x.p.nr; i++) {
+		char *stack = context_stack_of(x.stacks, i, STACK_SIZE);
+		struct cpu *c = &x.live.cpu[i];
+
+		context_make(&c->context, stack, STACK_SIZE, entry);
+		c->low = stack + STACK_SIZE - 256;
+		c->place = c->place_before = i + 1;
+		c->next.kind = SHIM_FENCE;
+		now_at[i] = 0;
+	}
+	x.live.current = x.p.nr;
+	x.failed = NULL;
+	return !x.out_of_memory;
+}
+
+void explore_unwind(void)
+{
+	memory_undo(0);
+	nr_nodes = 0;
+	blob_end = 0;
+	blob_serial = 0;
+}
+
+bool explore_open(const struct explore_program *p)
+{
+	explore_close();
+	x.p = *p;
+	x.stacks = context_stacks(EXPLORE_CPUS, STACK_SIZE);
+	return x.stacks && memory_open();
+}
+
+void explore_close(void)
+{
+	memory_close();
+	context_stacks_free(x.stacks, EXPLORE_CPUS, STACK_SIZE);
+	free(x.undo);
+	free(x.decision);
+	free(x.access);
+	memset(&x, 0, sizeof(x));
+	free(node);
+	free(blob);
+	free(seen);
+	free(left);
+	node = NULL;
+	blob = NULL;
+	seen = NULL;
+	left = NULL;
+	nr_nodes = node_room = blob_end = blob_room = seen_size = nr_seen = 0;
+}
+
+/* ------------------------------------------------------------------ nodes */
+
+static void save_stacks(void)
+{
+	for (unsigned int i = 0; i < x.p.nr; i++) {
+		struct cpu *c = &x.live.cpu[i];
+		char *top = context_stack_of(x.stacks, i, STACK_SIZE) + STACK_SIZE;
+
+		if (c->saved)
+			continue;
+		c->blob = blob_end;
+		c->blob_size = top - c->low;
+		if (!explore_grow(&blob, &blob_room, blob_end + c->blob_size, 1))
+			return;
+		memcpy(blob + blob_end, c->low, c->blob_size);
+		blob_end += c->blob_size;
+		c->saved = now_at[i] = ++blob_serial;
+	}
+}
+
+static struct node *push(void)
+{
+	size_t blobs = blob_end;
+	struct node *n;
+
+	if (!explore_grow(&node, &node_room, nr_nodes + 1, sizeof(*node)))
+		return NULL;
+	save_stacks();
+	n = &node[nr_nodes++];
+	n->s = x.live;
+	n->s.last_count = x.live.decisions ? x.decision[x.live.decisions - 1].n : 0;
+	n->blobs = blobs;
+	n->next = 1;
+	return n;
+}
+
+static void restore(const struct node *n)
+{
+	unsigned int i;
+
+	memory_undo(n->s.undo);
+	for (i = 0; i < x.p.nr; i++) {
+		const struct cpu *c = &n->s.cpu[i];
+
+		/* What lies there now: a copy that it has run on from, or not. */
+		if (x.live.cpu[i].saved != c->saved || now_at[i] != c->saved) {
+			memcpy(c->low, blob + c->blob, c->blob_size);
+			now_at[i] = c->saved;
+		}
+	}
+	x.live = n->s;
+	if (x.live.decisions)
+		x.decision[x.live.decisions - 1].n = n->s.last_count;
+}
+
+/* -------------------------------------------------------------- seen states */
+
+static uint64_t state_key(bool current_enabled)
+{
+	uint64_t h = mix(x.live.memory, current_enabled ? x.live.current : EXPLORE_CPUS);
+
+	for (unsigned int i = 0; i < x.p.nr; i++) {
+		const struct cpu *c = &x.live.cpu[i];
+
+		h = mix(h, c->place + c->done + 2 * c->ended);
+		h = mix(h, (uintptr_t)c->waits_for);
+		h = mix(h, memory_buffers_hash(i));
+	}
+	return h | 1;
+}
+
+static bool grow_seen(void)
+{
+	size_t size = seen_size ? 2 * seen_size : 1 << 14, i, k;
+	uint64_t *keys = calloc(size, sizeof(*keys));
+	uint8_t *l = calloc(size, 1);
+
+	if (!keys || !l) {
+		free(keys);
+		free(l);
+		return false;
+	}
+	for (i = 0; i < seen_size; i++) {
+		if (!left[i])
+			continue;
+		for (k = seen[i] >> 8 & (size - 1); l[k]; k = (k + 1) & (size - 1))
+			;
+		keys[k] = seen[i];
+		l[k] = left[i];
+	}
+	free(seen);
+	free(left);
+	seen = keys;
+	left = l;
+	seen_size = size;
+	return true;
+}
+
+/* Was this state searched with as many preemptions left? If not, it is now. */
+static bool was_seen(uint64_t key, unsigned int remaining)
+{
+	uint8_t l = remaining >= UINT8_MAX - 1 ? UINT8_MAX : remaining + 1;
+	size_t i;
+
+	if (2 * nr_seen >= seen_size && nr_seen < SEEN_MAX && !grow_seen())
+		return false;
+	for (i = key >> 8 & (seen_size - 1); left[i]; i = (i + 1) & (seen_size - 1)) {
+		if (seen[i] != key)
+			continue;
+		if (left[i] >= l)
+			return true;
+		left[i] = l;
+		return false;
+	}
+	/* Full: what is not remembered is searched again, which is only slow. */
+	if (2 * nr_seen >= seen_size)
+		return false;
+	seen[i] = key;
+	left[i] = l;
+	nr_seen++;
+	return false;
+}
+
+/* ----------------------------------------------------------------- search */
+
+bool explore_enabled(unsigned int cpu)
+{
+	const struct cpu *c = &x.live.cpu[cpu];
+
+	if (c->done)
+		return false;
+	if (!c->waits_for)
+		return true;
+	for (unsigned int i = 0; i < x.p.nr; i++)
+		if (i != cpu && memory_in_buffer(i, c->waits_for, c->last_size))
+			return true;
+	return false;
+}
+
+void explore_broke(struct explore_result *r, const char *what)
+{
+	size_t n = x.live.decisions;
+
+	r->end = EXPLORE_BROKEN;
+	snprintf(r->what, sizeof(r->what), "%s", what);
+	free(r->schedule);
+	r->schedule = malloc(n * sizeof(*r->schedule) + 1);
+	r->nr_schedule = r->schedule ? n : 0;
+	if (r->schedule)
+		memcpy(r->schedule, x.decision, n * sizeof(*r->schedule));
+}
+
+const char *explore_check(void)
+{
+	const char *what = NULL;
+	unsigned int i, done = 0, enabled = 0;
+
+	if (x.event == EV_FAIL)
+		return x.failed;
+	if (x.p.step)
+		what = x.p.step(x.p.arg);
+	if (what)
+		return what;
+	for (i = 0; i < x.p.nr; i++) {
+		done += x.live.cpu[i].done;
+		enabled += explore_enabled(i);
+	}
+	if (done == x.p.nr)
+		return x.p.end ? x.p.end(x.p.arg) : NULL;
+	if (!enabled)
+		return "deadlock: CPUs wait for each other";
+	if (x.live.depth > DEPTH_MAX)
+		return "livelock: a schedule that does not end";
+	return NULL;
+}
+
+static uint64_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static bool late(struct explore_result *r)
+{
+	if (r->steps & 0xfff)
+		return false;
+	if (x.o.tick)
+		x.o.tick(r->states, r->ends);
+	return x.o.deadline_ns && clock_now() > x.o.deadline_ns;
+}
+
+static void turn_to(unsigned int cpu)
+{
+	x.live.current = cpu;
+	explore_decide(cpu, 0);
+}
+
+/*
+ * Before the next step of somebody: fills @n with who may come next and what it
+ * costs. The current CPU comes first if it can go on.
+ */
+static unsigned int alternatives(struct node *n)
+{
+	unsigned int cur = x.live.current, nr = 0, i;
+	bool on = cur < x.p.nr && explore_enabled(cur) && !x.live.cpu[cur].waits_for;
+	/* Emptying a buffer after the end is not the CPU's own progress. */
+	bool costs = on && !x.live.cpu[cur].ended;
+
+	if (on) {
+		n->cpu[nr] = cur;
+		n->cost[nr++] = 0;
+	}
+	for (i = 0; i < x.p.nr; i++) {
+		if ((on && i == cur) || !explore_enabled(i))
+			continue;
+		if (costs && x.live.preemptions >= x.o.bound) {
+			cut = true;
+			continue;
+		}
+		n->cpu[nr] = i;
+		n->cost[nr++] = costs;
+	}
+	return nr;
+}
+
+/* Forward to the end of a schedule, or to a state that was seen. false: stop searching. */
+static bool forward(struct explore_result *r)
+{
+	struct node alt, *n;
+	const char *what;
+	bool on;
+
+	for (;;) {
+		if (x.live.current < x.p.nr) {
+			enum event ev = explore_resume();
+
+			if (x.out_of_memory) {
+				r->end = EXPLORE_CONFUSED;
+				snprintf(r->what, sizeof(r->what), "out of memory");
+				return false;
+			}
+			if (ev == EV_GREW) {
+				r->end = EXPLORE_CONFUSED;	/* search() starts over */
+				r->what[0] = 0;
+				return false;
+			}
+			if (ev == EV_CHOOSE) {
+				explore_decide(-1, 0);
+				n = push();
+				if (!n)
+					continue;
+				n->is_choice = true;
+				n->nr = x.choices;
+				x.choice = 0;
+				turn_to(x.live.current);
+				continue;
+			}
+			r->steps++;
+			x.live.depth++;
+			what = explore_check();
+			if (what) {
+				explore_broke(r, what);
+				return false;
+			}
+		}
+		if (late(r)) {
+			r->end = EXPLORE_TIME;
+			return false;
+		}
+		alt.nr = alternatives(&alt);
+		if (!alt.nr) {
+			r->ends++;
+			if (x.p.trace)
+				x.p.trace(x.p.arg, x.access, x.live.accesses);
+			return true;
+		}
+		on = x.live.current < x.p.nr && alt.cpu[0] == x.live.current &&
+		     !x.live.cpu[x.live.current].ended;
+		if (!x.o.no_cache &&
+		    was_seen(state_key(on), x.o.bound == UINT_MAX ? UINT_MAX :
+								     x.o.bound - x.live.preemptions))
+			return true;
+		r->states++;
+		if (alt.nr > 1) {
+			n = push();
+			if (!n)
+				continue;
+			n->is_choice = false;
+			n->nr = alt.nr;
+			memcpy(n->cpu, alt.cpu, sizeof(alt.cpu));
+			memcpy(n->cost, alt.cost, sizeof(alt.cost));
+		}
+		x.live.preemptions += alt.cost[0];
+		turn_to(alt.cpu[0]);
+	}
+}
+
+/* The next alternative of the deepest node that has one. false: there is none. */
+static bool back(void)
+{
+	while (nr_nodes) {
+		struct node *n = &node[nr_nodes - 1];
+		unsigned int k = n->next++;
+
+		if (k >= n->nr) {
+			nr_nodes--;
+			blob_end = n->blobs;
+			continue;
+		}
+		restore(n);
+		if (n->is_choice) {
+			x.choice = k;
+			x.decision[x.live.decisions - 1].n = k;
+			turn_to(x.live.current);
+		} else {
+			x.live.preemptions += n->cost[k];
+			turn_to(n->cpu[k]);
+		}
+		return true;
+	}
+	return false;
+}
+
+static void forget(void)
+{
+	if (seen_size)
+		memset(left, 0, seen_size);
+	nr_seen = 0;
+}
+
+void explore_search(const struct explore_options *o, struct explore_result *r)
+{
+	const void *where;
+
+	memset(r, 0, sizeof(*r));
+	x.o = *o;
+	x.every_access = false;
+again:
+	forget();
+	cut = false;
+	r->states = r->steps = r->ends = 0;
+	explore_begin();
+	r->end = EXPLORE_EXHAUSTED;
+	while (forward(r) && back())
+		;
+	explore_unwind();
+	if (r->end == EXPLORE_CONFUSED && !r->what[0])
+		goto again;
+	if (!memory_intact(&where) && r->end != EXPLORE_CONFUSED) {
+		r->end = EXPLORE_CONFUSED;
+		snprintf(r->what, sizeof(r->what), "memory at %p was written unseen", where);
+	}
+	r->whole = r->end == EXPLORE_EXHAUSTED && !cut;
+}
+
+/* -------------------------------------------------------- random priorities */
+
+static uint64_t rng;
+
+static uint64_t draw(void)
+{
+	return mix(rng += 0x9E3779B97F4A7C15ull, 7);
+}
+
+/* One schedule; its length in steps, 0 when something ended it. */
+static uint64_t one_random(struct explore_result *r, uint64_t length)
+{
+	uint64_t change[16];
+	unsigned int prio[EXPLORE_CPUS], i, k, d = x.o.bound < 16 ? x.o.bound : 16;
+	unsigned int low = 0;
+
+	for (i = 0; i < d; i++)
+		change[i] = draw() % (length + 1);
+	for (i = 0; i < x.p.nr; i++)
+		prio[i] = 1000 + i;
+	for (i = x.p.nr - 1; i; i--) {
+		unsigned int t = prio[i];
+
+		k = draw() % (i + 1);
+		prio[i] = prio[k];
+		prio[k] = t;
+	}
+	explore_begin();
+	for (;;) {
+		const char *what;
+
+		for (i = 0, k = x.p.nr; i < x.p.nr; i++)
+			if (explore_enabled(i) && (k == x.p.nr || prio[i] > prio[k]))
+				k = i;
+		if (k == x.p.nr)
+			return x.live.depth;
+		for (i = 0; i < d; i++)
+			if (change[i] == x.live.depth && low < 999)
+				prio[k] = 999 - ++low;
+		turn_to(k);
+		if (explore_resume() == EV_GREW)
+			return 0;
+		while (x.event == EV_CHOOSE) {
+			x.choice = draw() % x.choices;
+			explore_decide(-1, x.choice);
+			turn_to(k);
+			if (explore_resume() == EV_GREW)
+				return 0;
+		}
+		r->steps++;
+		x.live.depth++;
+		what = explore_check();
+		if (what) {
+			explore_broke(r, what);
+			return 0;
+		}
+	}
+}
+
+void explore_random(const struct explore_options *o, uint64_t seed, uint64_t runs,
+		    struct explore_result *r)
+{
+	uint64_t length = 100, n;
+
+	memset(r, 0, sizeof(*r));
+	x.o = *o;
+	x.every_access = false;
+	r->end = EXPLORE_EXHAUSTED;
+	for (n = 0; n < runs && r->end == EXPLORE_EXHAUSTED; n++) {
+		uint64_t len;
+
+		rng = seed + n;
+		len = one_random(r, length);
+		explore_unwind();
+		if (x.out_of_memory)
+			r->end = EXPLORE_CONFUSED;
+		else if (o->deadline_ns && clock_now() > o->deadline_ns)
+			r->end = r->end == EXPLORE_EXHAUSTED ? EXPLORE_TIME : r->end;
+		if (len > length)
+			length = len;
+		r->ends += len != 0;
+		if (o->tick && !(n & 0xff))
+			o->tick(r->steps, r->ends);
+	}
+}
