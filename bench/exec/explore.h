@@ -35,7 +35,7 @@
 #include "shim/shim_exec.h"
 
 #define EXPLORE_CPUS 4
-#define EXPLORE_RANGES 8
+#define EXPLORE_RANGES 12
 
 enum explore_memory { EXPLORE_SC, EXPLORE_TSO };
 
@@ -69,6 +69,8 @@ struct explore_program {
 	void (*trace)(void *arg, const struct explore_access *a, size_t nr);
 	/* A name for an address, "" if there is none. May be NULL. */
 	void (*describe)(void *arg, const volatile void *addr, char *buf, size_t size);
+	/* The same as @ignore, as a question per 8-byte word. May be NULL. */
+	bool (*ignored)(void *arg, uintptr_t word);
 	struct explore_range memory[EXPLORE_RANGES], ignore[EXPLORE_RANGES], quiet[EXPLORE_RANGES];
 };
 

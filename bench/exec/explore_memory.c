@@ -13,7 +13,10 @@ struct word {
 	uintptr_t key;
 	uint8_t readers[EXPLORE_CPUS], writers[EXPLORE_CPUS];
 	uint8_t shared;
+	uint8_t kind;			/* enum word_kind */
 };
+
+enum word_kind { WORD_STATE, WORD_ASIDE, WORD_QUIET };
 
 /* A plain write that is about to happen: its result is looked at in the next hook. */
 struct pending {
@@ -63,12 +66,6 @@ static bool on_stack(const volatile void *addr)
 	return (uintptr_t)addr - (uintptr_t)x.stacks < EXPLORE_CPUS * (STACK_SIZE + 4096);
 }
 
-/* No part of the state, or restored with the fiber's stack. */
-static bool aside(const volatile void *addr)
-{
-	return on_stack(addr) || inside(x.p.ignore, addr);
-}
-
 static bool overlap(const volatile void *a, unsigned int na, const volatile void *b, unsigned int nb)
 {
 	uintptr_t p = (uintptr_t)a, q = (uintptr_t)b;
@@ -111,7 +108,22 @@ static struct word *word_of(uintptr_t key)
 		w = find(key);
 	}
 	w->key = key;
+	w->kind = inside(x.p.ignore, (void *)key) || (x.p.ignored && x.p.ignored(x.p.arg, key)) ?
+			  WORD_ASIDE :
+		  inside(x.p.quiet, (void *)key) ? WORD_QUIET :
+						   WORD_STATE;
 	return w;
+}
+
+static enum word_kind kind_of(const volatile void *addr)
+{
+	return word_of((uintptr_t)addr & ~7ul)->kind;
+}
+
+/* No part of the state, or restored with the fiber's stack. */
+static bool aside(const volatile void *addr)
+{
+	return on_stack(addr) || kind_of(addr) == WORD_ASIDE;
 }
 
 static bool conflict(struct word *w)
@@ -472,7 +484,7 @@ static void on_plain(const volatile void *addr, unsigned int size, enum shim_acc
 	settle();
 	if (aside(addr))
 		return;
-	quiet = inside(x.p.quiet, addr);
+	quiet = kind_of(addr) == WORD_QUIET;
 	if (!quiet) {
 		stop(addr, size, kind, true, pc);
 		/* It goes past the buffer, so what is in there for these bytes goes first. */
@@ -610,7 +622,7 @@ bool memory_intact(const void **where)
 		if (!memcmp(now, x.initial[i], x.p.memory[i].size))
 			continue;
 		for (size_t k = 0; k < x.p.memory[i].size; k++) {
-			if (now[k] != x.initial[i][k] && !inside(x.p.ignore, now + k)) {
+			if (now[k] != x.initial[i][k] && kind_of(now + k) != WORD_ASIDE) {
 				*where = now + k;
 				return false;
 			}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct scenario;
+struct explore_program;
 
 struct scenario_result {
 	uint64_t installs, removes, busy, lost_races, waits, leaked, failed_gets, demotes;
@@ -29,6 +30,13 @@ struct flavour {
 	int (*close)(struct scenario *s, struct scenario_result *r, char *err, size_t err_size);
 	/* The fiber being switched to is @cpu. */
 	void (*set_cpu)(unsigned int cpu);
+
+	/* The explorer's own scenarios. open: 0, or -errno with @err; one at a time. */
+	const char *(*explore_name)(unsigned int i, const char **what);
+	int (*explore_applies)(unsigned int i, const char *strategy);
+	int (*explore_open)(unsigned int i, const char *strategy, struct explore_program *p,
+			    char *err, size_t err_size);
+	void (*explore_close)(void);
 };
 
 extern const struct flavour yield_flavour;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "exec/host_internal.h"
+#include "exec/scenario_explore.h"
 #include "shim_runtime.h"
 
 #define HOST_BYTES (4UL << 20)
@@ -611,4 +612,8 @@ const struct flavour yield_flavour = {
 	.body = scenario_body,
 	.close = scenario_close,
 	.set_cpu = set_cpu,
+	.explore_name = scenario_explore_name,
+	.explore_applies = scenario_explore_applies,
+	.explore_open = scenario_explore_open,
+	.explore_close = scenario_explore_close,
 };

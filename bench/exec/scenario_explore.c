@@ -1,0 +1,718 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The explorer's scenarios at work: a small host, the programs' operations on it,
+ * and what must hold at each step and at the end (DESIGN: a region in use has its
+ * pair; no double ADD or REMOVE; no REMOVE under a user; no pair lost, leaked or used
+ * twice; after a BUSY the retry is alone; counts come out even).
+ */
+#include "exec/scenario_explore.h"
+
+#include <stdio.h>
+
+#include "emu/module/leaves.h"
+#include "emu/module/state.h"
+#include "shim_runtime.h"
+
+#define HOST_BYTES (1UL << 20)
+#define MAX_PAGES 64
+#define GIVEN_PAGES 8
+
+/* The checker's own books: part of the state, but no data that CPUs share. */
+struct books {
+	u8 held[EXPLORE_CPUS][PROGRAM_REGIONS];
+	u8 users[PROGRAM_REGIONS];
+	bool huge[PROGRAM_REGIONS];
+	bool leaked[PROGRAM_REGIONS];
+	u8 busy, no_pages, bad_add, bad_remove;	/* still to be injected */
+	u8 warnings;				/* that injected failures excuse */
+	u8 in_flight, alone;			/* PAMT SEAMCALLs; those that retry after BUSY */
+	bool retry[EXPLORE_CPUS], injected[EXPLORE_CPUS], is_alone[EXPLORE_CPUS];
+	bool switched;
+} __aligned(64);
+
+static struct scene {
+	const struct program *prog;
+	struct world world;
+	struct pamt_cache cache[EXPLORE_CPUS] __aligned(64);
+	struct pamt_pair pair[PROGRAM_REGIONS] __aligned(64);	/* of SEAMCALLs alone */
+	atomic_t through __aligned(64);		/* CPUs that have come to their end */
+	atomic_t ready __aligned(64);		/* a demotion has put its pair into place */
+	struct books books;
+	/* Fixed from here on. */
+	bool adopts;			/* ADD may find the pair in place: v3 */
+	const struct pamt_ops *other;	/* that takes over */
+	u64 region[PROGRAM_REGIONS];
+	u64 page[MAX_PAGES];
+	unsigned int nr_pages;
+} scene;
+
+static struct books *const books = &scene.books;
+
+static char *explore_arena;
+
+static void fail(const char *what)
+{
+	if (exec_now && exec_now->fail)
+		exec_now->fail(what);
+}
+
+static unsigned int choose(unsigned int n)
+{
+	return exec_now && exec_now->choose ? exec_now->choose(n) : 0;
+}
+
+static unsigned long nr_of(unsigned int r)
+{
+	return pamt_region(&scene.world.pamt, scene.region[r]);
+}
+
+/* Which region of the program lies at @hpa; PROGRAM_REGIONS: none. */
+static unsigned int region_at(u64 hpa)
+{
+	unsigned int r;
+
+	for (r = 0; r < PROGRAM_REGIONS; r++)
+		if (hpa >> PMD_SHIFT == scene.region[r] >> PMD_SHIFT)
+			break;
+	return r;
+}
+
+static struct pamt_entry *entry_of(unsigned int r)
+{
+	struct emu_module *m = &scene.world.module;
+
+	return emu_pamt_2m(m, &m->tdmr[0], scene.region[r]);
+}
+
+/* ---------------------------------------------------- what SEAMCALLs may do */
+
+static bool is_pamt_call(const struct emu_call *c)
+{
+	return c->leaf == EMU_TDH_PHYMEM_PAMT_ADD || c->leaf == EMU_TDH_PHYMEM_PAMT_REMOVE;
+}
+
+static u64 inject(struct world *w, const struct emu_call *c)
+{
+	unsigned int cpu = shim_cpu, r = region_at(c->args->rcx);
+	bool remove = c->leaf == EMU_TDH_PHYMEM_PAMT_REMOVE, retry = books->retry[cpu];
+
+	if (!is_pamt_call(c))
+		return 0;
+	if (r == PROGRAM_REGIONS)
+		fail("a PAMT SEAMCALL for a region that nobody asked for");
+	if (remove && books->users[r])
+		fail("PAMT.REMOVE of a region that has a user");
+	if (!remove && books->huge[r])
+		fail("PAMT.ADD of a region that is mapped at 2M");
+	if (!scene.prog->module) {
+		if ((retry && books->in_flight) || books->alone)
+			fail("the retry after a BUSY is not alone");
+		books->is_alone[cpu] = retry;
+		books->alone += retry;
+		books->in_flight++;
+	}
+	if (books->busy && !retry && choose(2)) {
+		books->busy--;
+		books->injected[cpu] = true;
+		return EMU_OPERAND_BUSY | EMU_OP_RCX;
+	}
+	if (!remove && books->bad_add && choose(2)) {
+		books->bad_add--;
+		books->warnings++;
+		books->injected[cpu] = true;
+		return EMU_PAGE_NOT_FREE | EMU_OP_RDX;
+	}
+	if (remove && books->bad_remove && choose(2)) {
+		books->bad_remove--;
+		books->warnings++;
+		books->leaked[r] = true;
+		books->injected[cpu] = true;
+		return EMU_PAMT_PAGE_NOT_EMPTY;
+	}
+	return 0;
+}
+
+static void judge(const struct emu_call *c)
+{
+	u64 class = EMU_ST_CLASS(c->status);
+
+	if (!c->status || class == EMU_OPERAND_BUSY)
+		return;
+	if (class == EMU_HPA_RANGE_NOT_FREE && scene.adopts)
+		return;
+	if (class == EMU_HPA_RANGE_NOT_FREE)
+		fail("PAMT.ADD of a region that has its pair (double ADD)");
+	else if (class == EMU_NO_PAMT_PAGE_PAIR)
+		fail("PAMT.REMOVE of a region that has no pair (double REMOVE)");
+	else if (class == EMU_PAGE_NOT_FREE)
+		fail("PAMT.ADD with a page that is a PAMT page already (pair used twice)");
+	else
+		fail("a PAMT SEAMCALL failed for no reason");
+}
+
+static void hold(struct world *w, const struct emu_call *c)
+{
+	unsigned int cpu = shim_cpu;
+
+	if (!is_pamt_call(c))
+		return;
+	if (!books->injected[cpu] && !scene.prog->module)
+		judge(c);
+	books->injected[cpu] = false;
+	if (scene.prog->module)
+		return;
+	books->retry[cpu] = EMU_ST_CLASS(c->status) == EMU_OPERAND_BUSY;
+	books->alone -= books->is_alone[cpu];
+	books->is_alone[cpu] = false;
+	books->in_flight--;
+}
+
+static bool fail_alloc(struct world *w)
+{
+	if (!books->no_pages || !choose(2))
+		return false;
+	books->no_pages--;
+	return true;
+}
+
+/* ------------------------------------------------------------- operations */
+
+static u64 call_in(struct pamt *p, unsigned long region, void *ctx)
+{
+	u64 status = tdh_phymem_pamt_add(p, region, ctx);
+
+	/* The others come as soon as there is a pair, before its references are counted. */
+	if (!status)
+		atomic_set_release(&scene.ready, 1);
+	return status;
+}
+
+static u64 call_out(struct pamt *p, unsigned long region, void *ctx)
+{
+	return tdh_phymem_pamt_remove(p, region, ctx);
+}
+
+static void op_get(unsigned int cpu, unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+	unsigned int adds = books->bad_add, pages = books->no_pages;
+
+	if (p->ops->get(p, nr_of(r), &scene.cache[cpu])) {
+		/* An earlier state is enough of a reason: others may have used the failure up. */
+		if (adds == books->bad_add && pages == books->no_pages)
+			fail("a get failed for no reason");
+		return;
+	}
+	books->held[cpu][r]++;
+	books->users[r]++;
+}
+
+static void op_put(unsigned int cpu, unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+
+	if (!books->held[cpu][r])
+		return;
+	books->held[cpu][r]--;
+	books->users[r]--;
+	p->ops->put(p, nr_of(r));
+}
+
+static void op_demote(unsigned int cpu, unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+	struct pamt_pair pair;
+
+	if (pamt_pair_alloc(p, &scene.cache[cpu], &pair))
+		return;
+	if (p->ops->demote(p, nr_of(r), call_in, &pair)) {
+		fail("a demotion failed");
+		return;
+	}
+	books->held[cpu][r] += PAMT_REGION_PAGES;
+	books->users[r] += PAMT_REGION_PAGES;
+}
+
+static void op_promote(unsigned int cpu, unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+	struct pamt_pair pair;
+	int err;
+
+	books->users[r] -= PAMT_REGION_PAGES;
+	err = p->ops->promote(p, nr_of(r), call_out, &pair);
+	if (!err) {
+		books->held[cpu][r] -= PAMT_REGION_PAGES;
+		pamt_pair_free(p, &scene.cache[cpu], &pair);
+		return;
+	}
+	books->users[r] += PAMT_REGION_PAGES;
+	if (err != -EBUSY)
+		fail("a promotion met an unexpected error");
+}
+
+static void op_map_2m(unsigned int cpu, unsigned int r)
+{
+	int err = pamt_map_2m(&scene.world.pamt, nr_of(r));
+
+	if (!err)
+		books->huge[r] = true;
+	else if (err != -EBUSY)
+		fail("a 2M mapping met an unexpected error");
+}
+
+/* The host switches strategies when nothing is counted, as the kernel does at run time. */
+static void op_switch(unsigned int cpu)
+{
+	struct pamt *p = &scene.world.pamt;
+	unsigned long region;
+	unsigned int r;
+
+	smp_cond_load_acquire(&scene.through.counter, VAL == scene.prog->cpus - 1);
+	if (pamt_idle(p, &region)) {
+		fail("at rest a region still counts users");
+		return;
+	}
+	p->ops = scene.other;
+	for (r = 0; r < PROGRAM_REGIONS; r++)
+		atomic_set(&p->count[nr_of(r)], scene.other->absent);
+	books->switched = true;
+}
+
+static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+	struct pamt_cache *cache = &scene.cache[cpu];
+	struct tdx_module_args args = { .rcx = scene.region[r] };
+	struct pamt_pair pair;
+	u64 status;
+
+	switch (op) {
+	case OP_ADD:
+		pair.hpa[0] = cache->page[cache->nr - 1];
+		pair.hpa[1] = cache->page[cache->nr - 2];
+		status = tdh_phymem_pamt_add(p, nr_of(r), &pair);
+		if (!status) {
+			cache->nr -= 2;
+			books->users[r] = 1;
+		} else if (EMU_ST_CLASS(status) != EMU_OPERAND_BUSY) {
+			fail("PAMT.ADD met an unexpected error");
+		}
+		break;
+	case OP_REMOVE:
+		if (!books->users[r])
+			break;
+		books->users[r] = 0;
+			status = tdh_phymem_pamt_remove(p, nr_of(r), &pair);
+			if (!status) {
+			cache->page[cache->nr++] = pair.hpa[1];
+			cache->page[cache->nr++] = pair.hpa[0];
+		} else if (EMU_ST_CLASS(status) == EMU_OPERAND_BUSY) {
+			books->users[r] = 1;
+			books->held[cpu][r] = 1;
+		} else {
+			fail("PAMT.REMOVE met an unexpected error");
+		}
+		break;
+	default:
+		status = world_seamcall(&scene.world, EMU_TDH_PHYMEM_PAGE_RDMD, &args);
+		if (status && EMU_ST_CLASS(status) != EMU_OPERAND_BUSY &&
+		    EMU_ST_CLASS(status) != EMU_PAGE_METADATA_INCORRECT)
+			fail("PAGE.RDMD met an unexpected error");
+	}
+}
+
+static void body(void *arg, unsigned int cpu)
+{
+	unsigned int k;
+
+	for (k = 0; k < PROGRAM_STEPS; k++) {
+		const struct program_step *s = &scene.prog->step[cpu][k];
+
+		if (s->op == OP_END)
+			break;
+		if (exec_now && exec_now->rest)
+			exec_now->rest(cpu << 8 | k);
+		switch (s->op) {
+		case OP_GET:
+			op_get(cpu, s->region);
+			break;
+		case OP_PUT:
+			op_put(cpu, s->region);
+			break;
+		case OP_DEMOTE:
+			op_demote(cpu, s->region);
+			break;
+		case OP_PROMOTE:
+			op_promote(cpu, s->region);
+			break;
+		case OP_MAP_2M:
+			op_map_2m(cpu, s->region);
+			break;
+		case OP_UNMAP_2M:
+			books->huge[s->region] = false;
+			break;
+		case OP_AWAIT:
+			smp_cond_load_acquire(&scene.ready.counter, VAL);
+			break;
+		case OP_SWITCH:
+			op_switch(cpu);
+			break;
+		default:
+			op_seamcall(cpu, s->op, s->region);
+		}
+	}
+	if (scene.prog->step[0][0].op == OP_SWITCH && cpu)
+		atomic_inc(&scene.through);
+}
+
+/* ------------------------------------------------------------- invariants */
+
+static const char *step(void *arg)
+{
+	unsigned int r;
+
+	for (r = 0; r < PROGRAM_REGIONS; r++) {
+		if (!books->users[r] && !books->huge[r])
+			continue;
+		if (scene.world.pamt.ops->dynamic && books->users[r] &&
+		    entry_of(r)->type != EMU_PT_PAMT)
+			return "a region is in use and has no PAMT page pair";
+		if (books->huge[r] && entry_of(r)->type == EMU_PT_PAMT)
+			return "a region is mapped at 2M and has a PAMT page pair";
+	}
+	if (scene.world.module.fatal)
+		return "the module died";
+	if (shim_warnings(NULL) > books->warnings)
+		return "the code warned (WARN_ON_ONCE)";
+	if (scene.world.errors)
+		return "a SEAMCALL was answered with an error";
+	return NULL;
+}
+
+/* Each page of the program is in one list exactly, or in a pair that is in place. */
+static const char *check_pages(unsigned int pairs)
+{
+	unsigned int found = 0, i, cpu, n;
+	u8 seen[MAX_PAGES] = { 0 };
+
+	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++) {
+		const struct pamt_cache *cache = &scene.cache[cpu];
+		const struct phys_cpu *list = &scene.world.phys.cpu[cpu];
+
+		for (n = 0; n < cache->nr + list->nr; n++) {
+			u64 page = n < cache->nr ? cache->page[n] : list->page[n - cache->nr];
+
+			for (i = 0; i < scene.nr_pages && scene.page[i] != page; i++)
+				;
+			if (i == scene.nr_pages)
+				return "a page came back that nobody gave";
+			if (seen[i]++)
+				return "a page was given back twice";
+			found++;
+		}
+	}
+	if (found + 2 * pairs != scene.nr_pages)
+		return found + 2 * pairs < scene.nr_pages ? "a page pair was lost" :
+							    "a page pair is in two places";
+	return NULL;
+}
+
+static const char *check_locks(void)
+{
+	struct pamt *p = &scene.world.pamt;
+	unsigned int cpu;
+	unsigned long i;
+
+	for (i = 0; p->locks && i < 1ul << p->lock_bits; i++)
+		if (p->locks[i].lock.val)
+			return "a lock is still held";
+	if (p->fallback.exclusive.counter || p->fallback.writer.lock.val || p->fallback.rwlock.cnts ||
+	    p->fallback.rwlock.wait.val)
+		return "the fallback is still held";
+	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
+		if (per_cpu_ptr(p->fallback.readers, cpu)->active.counter)
+			return "the fallback is still shared";
+	return NULL;
+}
+
+static const char *end(void *arg)
+{
+	struct pamt *p = &scene.world.pamt;
+	unsigned int pairs = 0, r, cpu;
+	struct emu_census census;
+	const char *what;
+
+	for (r = 0; r < PROGRAM_REGIONS; r++) {
+		bool there = entry_of(r)->type == EMU_PT_PAMT;
+		unsigned int users = 0;
+
+		for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
+			users += books->held[cpu][r];
+		if (scene.prog->module)
+			users = books->users[r];
+		else if (users != books->users[r])
+			return "the checker's own books do not agree";
+		users += books->leaked[r];
+		if (p->ops->users && !scene.prog->module && p->ops->users(p, nr_of(r)) != users)
+			return "a region does not count the users that it has";
+		if (p->ops->users && !users && !scene.prog->module &&
+		    p->count[nr_of(r)].counter != p->ops->absent)
+			return "a region without users is not absent";
+		if (p->ops->users && there != !!users)
+			return there ? "a pair stayed in place without a user (leaked)" :
+				       "users are left without a pair";
+		pairs += there && !p->ops->preinstalled;
+	}
+	what = check_locks();
+	if (!what && p->ops->dynamic)
+		what = check_pages(pairs);
+	if (what)
+		return what;
+	emu_census(&scene.world.module, &census);
+	if (census.locked)
+		return "a PAMT entry is still locked";
+	if (census.pairs != pairs + scene.world.preinstalled ||
+	    census.bitmap_pages != 2 * census.pairs)
+		return "the bitmap of PAMT pages does not match the pairs";
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- describe */
+
+static bool of(const volatile void *addr, const void *obj, size_t size, size_t *at)
+{
+	*at = (uintptr_t)addr - (uintptr_t)obj;
+	return obj && *at < size;
+}
+
+static void describe(void *arg, const volatile void *addr, char *buf, size_t size)
+{
+	struct pamt *p = &scene.world.pamt;
+	struct emu_module *m = &scene.world.module;
+	size_t at;
+	unsigned int r;
+
+	buf[0] = 0;
+	for (r = 0; r < PROGRAM_REGIONS; r++) {
+		if (of(addr, &p->count[nr_of(r)], 4, &at))
+			snprintf(buf, size, "count[%c]", 'A' + r);
+		if (of(addr, entry_of(r), sizeof(struct pamt_entry), &at))
+			snprintf(buf, size, "PAMT_2M[%c].%s", 'A' + r,
+				 at < 2 ? "lock" : at == 2 ? "type" : at < 8 ? "owner" : "info");
+	}
+	if (buf[0])
+		return;
+	if (of(addr, emu_pamt_1g(m, &m->tdmr[0], scene.region[0]), 2, &at))
+		snprintf(buf, size, "PAMT_1G.lock");
+	else if (of(addr, emu_pamt_2m(m, &m->tdmr[0], 0), (HOST_BYTES >> PMD_SHIFT) * 16, &at))
+		snprintf(buf, size, "PAMT_2M[%zu].%s", at / 16, at % 16 < 2 ? "lock" : "entry");
+	else if (of(addr, emu_va(m, m->tdmr[0].pamt_4k_base), PAGE_SIZE, &at))
+		snprintf(buf, size, "bitmap");
+	else if (p->locks && of(addr, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
+		snprintf(buf, size, "lock[%zu]", at / sizeof(*p->locks));
+	else if (of(addr, &p->fallback.exclusive, 4, &at))
+		snprintf(buf, size, "fallback.exclusive");
+	else if (of(addr, &p->fallback.rwlock, sizeof(rwlock_t), &at))
+		snprintf(buf, size, "fallback.rwlock");
+	else if (of(addr, &p->fallback.writer, sizeof(p->fallback.writer), &at))
+		snprintf(buf, size, "fallback.writer");
+	else if (of(addr, p->fallback.readers, EXPLORE_CPUS * SHIM_PERCPU_STRIDE, &at))
+		snprintf(buf, size, "fallback.reader[%zu]", at / SHIM_PERCPU_STRIDE);
+	else if (of(addr, shim_mcs, sizeof(shim_mcs), &at))
+		snprintf(buf, size, "queue[%zu]", at / sizeof(shim_mcs[0]));
+	else if (of(addr, &scene.through, 4, &at))
+		snprintf(buf, size, "through");
+}
+
+/* --------------------------------------------------------------- up and down */
+
+const char *scenario_explore_name(unsigned int i, const char **what)
+{
+	if (i >= nr_programs)
+		return NULL;
+	*what = programs[i].what;
+	return programs[i].name;
+}
+
+static const struct pamt_ops *find_ops(const char *name)
+{
+	return strcmp(name, scenario_v3_ops.name) ? pamt_find_ops(name) : &scenario_v3_ops;
+}
+
+/* A strategy that can take over the words and locks of @ops. */
+static const struct pamt_ops *heir_of(const struct pamt_ops *ops)
+{
+	const struct pamt_ops *o;
+	unsigned int i;
+
+	for (i = 0; (o = pamt_ops_at(i)); i++)
+		if (o != ops && o->users && o->use_rwlock == ops->use_rwlock &&
+		    (!o->has_locks || (ops->has_locks && o->lock_bits <= ops->lock_bits)))
+			return o;
+	return NULL;
+}
+
+int scenario_explore_applies(unsigned int i, const char *strategy)
+{
+	const struct pamt_ops *ops = find_ops(strategy);
+
+	if (!ops || i >= nr_programs)
+		return 0;
+	/* Without counts there is nothing that the CPUs share but the module. */
+	if (!ops->users)
+		return programs[i].module && ops->dynamic && !ops->preinstalled;
+	if (programs[i].resizes && !ops->demote)
+		return 0;
+	if (programs[i].step[0][0].op == OP_SWITCH)
+		return ops != &scenario_v3_ops && heir_of(ops);
+	return ops != &scenario_v3_ops || !programs[i].module;
+}
+
+static bool statistics_only(void *arg, uintptr_t word)
+{
+	const struct pamt *p = &scene.world.pamt;
+	size_t at;
+
+	if (of((void *)word, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
+		return at % sizeof(*p->locks) >= offsetof(struct pamt_lock, region);
+	return false;
+}
+
+static void give(unsigned int cpu, u64 page)
+{
+	struct pamt_cache *cache = &scene.cache[cpu];
+
+	cache->page[cache->nr++] = page;
+	scene.page[scene.nr_pages++] = page;
+}
+
+/* Enough for all gets of a CPU: what a put gives back goes to the allocator's list. */
+static void give_pages(const struct program *prog)
+{
+	u64 pool = scene.region[0] - 8 * PMD_SIZE, where;
+	unsigned int cpu, n;
+
+	for (cpu = 0; cpu < prog->cpus; cpu++) {
+		for (n = 0; n < GIVEN_PAGES; n++) {
+			if (prog->pages == PAGES_ONE_POOL)
+				give(cpu, pool + n * PMD_SIZE + cpu * PAGE_SIZE);
+			else
+				give(cpu, pool + cpu * 2 * PMD_SIZE + n * PAGE_SIZE);
+		}
+		/* What is given last is used first. */
+		where = scene.region[prog->pages == PAGES_INSIDE ? cpu % 2 : !cpu];
+		if (prog->pages == PAGES_CROSS || prog->pages == PAGES_INSIDE) {
+			n = prog->pages == PAGES_CROSS && cpu ? 2 * (cpu - 1) : cpu / 2 * 2;
+			give(cpu, where + n * PAGE_SIZE);
+			give(cpu, where + (n + 1) * PAGE_SIZE);
+		}
+	}
+}
+
+static int take_initial(const struct program *prog, char *err, size_t err_size)
+{
+	unsigned int cpu, r, n;
+
+	for (cpu = 0; cpu < prog->cpus; cpu++) {
+		shim_set_cpu(cpu);
+		for (r = 0; r < PROGRAM_REGIONS; r++) {
+			for (n = 0; n < prog->held[cpu][r]; n++) {
+				struct pamt *p = &scene.world.pamt;
+
+				if (p->ops->get(p, nr_of(r), &scene.cache[cpu])) {
+					snprintf(err, err_size, "a get before the start failed");
+					return -EIO;
+				}
+				books->held[cpu][r]++;
+				books->users[r]++;
+			}
+		}
+	}
+	shim_set_cpu(0);
+	return 0;
+}
+
+static void add_range(struct explore_range *r, const void *addr, size_t size)
+{
+	while (r->addr)
+		r++;
+	*r = (struct explore_range){ addr, size };
+}
+
+static void fill_program(struct explore_program *p, const struct program *prog)
+{
+	struct pamt *pamt = &scene.world.pamt;
+	size_t percpu = EXPLORE_CPUS * SHIM_PERCPU_STRIDE;
+
+	*p = (struct explore_program){
+		.nr = prog->cpus, .body = body, .set_cpu = shim_set_cpu, .step = step, .end = end,
+		.describe = describe, .ignored = statistics_only,
+	};
+	add_range(p->memory, &scene, sizeof(scene));
+	add_range(p->memory, explore_arena, HOST_BYTES);
+	add_range(p->memory, pamt->count, pamt->nr_regions * sizeof(*pamt->count));
+	if (pamt->locks)
+		add_range(p->memory, pamt->locks, sizeof(*pamt->locks) << pamt->lock_bits);
+	add_range(p->memory, pamt->fallback.readers, percpu);
+	add_range(p->memory, scene.world.phys.cpu,
+		  EXPLORE_CPUS * sizeof(*scene.world.phys.cpu));
+	add_range(p->memory, shim_mcs, EXPLORE_CPUS * sizeof(shim_mcs[0]));
+	add_range(p->memory, shim_lock_depths, EXPLORE_CPUS * sizeof(shim_lock_depths[0]));
+	add_range(p->ignore, pamt->stats, percpu);
+	add_range(p->ignore, scene.world.cpu, EXPLORE_CPUS * sizeof(*scene.world.cpu));
+	/* Who works on what: nothing but the statistics of waits reads it. */
+	add_range(p->ignore, &pamt->fallback.region, sizeof(pamt->fallback.region));
+	add_range(p->ignore, &pamt->fallback.writer.region, sizeof(pamt->fallback.writer.region));
+	add_range(p->quiet, &scene.books, sizeof(scene.books));
+}
+
+int scenario_explore_open(unsigned int i, const char *strategy, struct explore_program *p,
+			  char *err, size_t err_size)
+{
+	const struct program *prog = &programs[i];
+	struct world_config c = {
+		.host_bytes = HOST_BYTES, .placement = PHYS_BUDDY, .seed = 1,
+		.ops = find_ops(strategy),
+		.hooks = { .inject = inject, .hold = hold, .fail_alloc = fail_alloc },
+	};
+	unsigned int r;
+
+	shim_set_nr_cpus(EXPLORE_CPUS);
+	shim_set_cpu(0);
+	shim_clear_warnings();
+	memset(shim_lock_depths, 0, sizeof(shim_lock_depths));
+	memset(shim_mcs, 0, EXPLORE_CPUS * sizeof(shim_mcs[0]));
+	memset(&scene, 0, sizeof(scene));
+	if (!explore_arena)
+		explore_arena = phys_map(HOST_BYTES);
+	if (!explore_arena) {
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	memset(explore_arena, 0, HOST_BYTES);
+	c.mem = explore_arena;
+	scene.prog = prog;
+	scene.adopts = c.ops == &scenario_v3_ops;
+	scene.other = heir_of(c.ops);
+	if (world_init(&scene.world, &c, err, err_size))
+		return -EIO;
+	for (r = 0; r < PROGRAM_REGIONS; r++)
+		scene.region[r] = HOST_BYTES - (PROGRAM_REGIONS - r) * PMD_SIZE;
+	give_pages(prog);
+	if (take_initial(prog, err, err_size)) {
+		scenario_explore_close();
+		return -EIO;
+	}
+	books->busy = prog->busy;
+	books->no_pages = prog->no_pages;
+	books->bad_add = prog->bad_add;
+	books->bad_remove = prog->bad_remove;
+	fill_program(p, prog);
+	return 0;
+}
+
+void scenario_explore_close(void)
+{
+	world_exit(&scene.world);
+}
