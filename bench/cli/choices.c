@@ -7,6 +7,7 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/memory.h"
+#include "exec/explore_run.h"
 #include "exec/strategy.h"
 #include "report/result.h"
 #include "td/find.h"
@@ -71,7 +72,7 @@ void strategy_choices(struct choices *c)
 
 	c->kind = "strategy";
 	for (size_t i = 0; i < nr; i++) {
-		const char *note = list[i].check_only ? "check only" :
+		const char *note = list[i].check_only ? "explore only" :
 				   list[i].control    ? "control" :
 							"";
 
@@ -175,4 +176,21 @@ void metric_choices(struct choices *c)
 		add(c, list[i].key, list[i].title, note);
 		free(note);
 	}
+}
+
+void scenario_choices(struct choices *c)
+{
+	const char *name, *what;
+
+	c->kind = "scenario";
+	for (unsigned int i = 0; (name = explore_scenario(i, &what)); i++)
+		add(c, name, what, "");
+}
+
+void memory_choices(struct choices *c)
+{
+	c->kind = "memory model";
+	add(c, "sc", "each access takes effect at once", "");
+	add(c, "tso", "stores wait in buffers, as on x86", "");
+	add(c, "all", "one after the other", "");
 }

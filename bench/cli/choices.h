@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The lists behind the enumerated options and behind `dpamt list`: strategies,
- * workloads, machines, executors, formats, metrics. Each list has one source
+ * workloads, machines, executors, formats, metrics, scenarios. Each list has one source
  * function; nothing else in the command line names a member.
  */
 #ifndef DPAMT_CLI_CHOICES_H
@@ -36,6 +36,8 @@ void machine_choices(struct choices *c);
 void executor_choices(struct choices *c);
 void format_choices(struct choices *c);
 void metric_choices(struct choices *c);
+void scenario_choices(struct choices *c);
+void memory_choices(struct choices *c);
 
 void choices_free(struct choices *c);
 const struct choice *choices_find(const struct choices *c, const char *name);

@@ -48,6 +48,7 @@ int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 int verb_list(const struct options *o);
 int verb_run(const struct options *o);
 int verb_check(const struct options *o);
+int verb_explore(const struct options *o);
 int verb_compare(const struct options *o);
 int verb_report(const struct options *o);
 int verb_help(const struct options *o);

@@ -34,6 +34,14 @@ const struct verb verbs[NR_VERBS] = {
 		"leaks, deadlock and livelock; the first violation is printed and exits 1.",
 		"dpamt check --strategy lockless --schedules 100000", verb_check,
 	},
+	[VERB_EXPLORE] = {
+		"explore", "", 0,
+		"every interleaving of small programs, up to a number of preemptions",
+		"Every shared access of strategy and module is a scheduling point, BUSY and\n"
+		"failures are choices of the search. What breaks is shown with one column per\n"
+		"CPU and kept as a schedule file. Exits 0 only if all was searched.",
+		"dpamt explore --strategy lockless --memory tso --bound 4", verb_explore,
+	},
 	[VERB_COMPARE] = {
 		"compare", "[RUN [RUN]]", 2,
 		"ratios with intervals, tests and verdicts",

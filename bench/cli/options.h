@@ -19,6 +19,7 @@ enum verb_id {
 	VERB_LIST,
 	VERB_RUN,
 	VERB_CHECK,
+	VERB_EXPLORE,
 	VERB_COMPARE,
 	VERB_REPORT,
 	VERB_HELP,
@@ -28,6 +29,7 @@ enum verb_id {
 #define ON_LIST (1u << VERB_LIST)
 #define ON_RUN (1u << VERB_RUN)
 #define ON_CHECK (1u << VERB_CHECK)
+#define ON_EXPLORE (1u << VERB_EXPLORE)
 #define ON_COMPARE (1u << VERB_COMPARE)
 #define ON_REPORT (1u << VERB_REPORT)
 #define ON_HELP (1u << VERB_HELP)
@@ -52,7 +54,7 @@ enum option_type {
  */
 #define OPTIONS(OPTION)                                                                            \
 	OPTION(STRATEGY, "strategy", CHOICES, "A[,B..]|all", "all", 0, 0, strategy_choices,        \
-	       ON_RUN | ON_CHECK | ON_COMPARE, "refcount strategies")                              \
+	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_COMPARE, "refcount strategies")                 \
 	OPTION(WORKLOAD, "workload", FILES, "NAME|FILE[,..]|all",                                  \
 	       "boot-10x16g,fault-storm,conversion-storm", 0, 0, workload_choices,                 \
 	       ON_RUN | ON_COMPARE, "workloads; compare takes names only")                         \
@@ -66,14 +68,28 @@ enum option_type {
 	       "workers, one per CPU; by default one on each usable CPU")                          \
 	OPTION(RUNS, "runs", COUNT, "N", "8", 1, 10000, NULL, ON_RUN,                              \
 	       "blocks: every strategy and workload once in each, in random order")                \
-	OPTION(SEED, "seed", COUNT, "N", "1", 0, INT64_MAX, NULL, ON_RUN | ON_CHECK | ON_COMPARE,  \
-	       "of every random choice")                                                           \
+	OPTION(SEED, "seed", COUNT, "N", "1", 0, INT64_MAX, NULL,                                  \
+	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_COMPARE, "of every random choice")              \
 	OPTION(SCHEDULES, "schedules", COUNT, "N", "1000", 1, 1000000000, NULL, ON_CHECK,          \
 	       "random schedules per strategy")                                                    \
+	OPTION(SCENARIO, "scenario", CHOICES, "A[,B..]|all", "all", 0, 0, scenario_choices,        \
+	       ON_EXPLORE, "small programs to explore")                                            \
+	OPTION(MEMORY, "memory", CHOICE, "sc|tso|all", "all", 0, 0, memory_choices, ON_EXPLORE,    \
+	       "memory model")                                                                     \
+	OPTION(BOUND, "bound", COUNT, "N", "3", 0, 100, NULL, ON_EXPLORE,                          \
+	       "preemptions: the search grows from none to N")                                     \
+	OPTION(SECONDS, "seconds", COUNT, "S", "60", 1, 1000000, NULL, ON_EXPLORE,                 \
+	       "time for one strategy; exit 5 if it is up first")                                  \
+	OPTION(RANDOM, "random", COUNT, "N", "1000", 0, 1000000000, NULL, ON_EXPLORE,              \
+	       "schedules by random priorities after each search")                                 \
+	OPTION(JOBS, "jobs", COUNT, "N", NULL, 1, 1024, NULL, ON_EXPLORE,                          \
+	       "strategies explored at once; by default one on each CPU")                          \
+	OPTION(REPLAY, "replay", TEXT, "FILE", NULL, 0, 0, NULL, ON_EXPLORE,                       \
+	       "run the schedule in FILE again and print it")                                      \
 	OPTION(SET, "set", SETS, "KEY=VALUE", NULL, 0, 0, NULL, ON_RUN,                            \
 	       "change a key of the workloads: KEY, td.GROUP.KEY or phase.NAME.KEY; repeatable")   \
-	OPTION(OUT, "out", TEXT, "DIR", "results", 0, 0, NULL, ON_RUN | ON_COMPARE | ON_REPORT,    \
-	       "folder of the results")                                                            \
+	OPTION(OUT, "out", TEXT, "DIR", "results", 0, 0, NULL,                                     \
+	       ON_RUN | ON_EXPLORE | ON_COMPARE | ON_REPORT, "folder of the results")              \
 	OPTION(RESUME, "resume", TEXT, "RUN", NULL, 0, 0, NULL, ON_RUN,                            \
 	       "go on with an interrupted run: its id, its folder, or latest")                     \
 	OPTION(DRY_RUN, "dry-run", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
@@ -91,7 +107,8 @@ enum option_type {
 	OPTION(MAN, "man", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP, "print the manual page (roff)")  \
 	OPTION(COMPLETION, "completion", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP,                    \
 	       "print the completion script for bash")                                             \
-	OPTION(QUIET, "quiet", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN | ON_CHECK,                    \
+	OPTION(QUIET, "quiet", FLAG, NULL, NULL, 0, 0, NULL,                                        \
+	       ON_RUN | ON_CHECK | ON_EXPLORE,                                                     \
 	       "no progress on stderr")                                                            \
 	OPTION(VERBOSE, "verbose", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
 	       "tell on stderr which files, CPUs and counters are used")                           \

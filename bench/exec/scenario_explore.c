@@ -274,6 +274,7 @@ static void op_switch(unsigned int cpu)
 		return;
 	}
 	p->ops = scene.other;
+	p->fallback.use_rwlock = scene.other->use_rwlock;
 	for (r = 0; r < PROGRAM_REGIONS; r++)
 		atomic_set(&p->count[nr_of(r)], scene.other->absent);
 	books->switched = true;
@@ -540,14 +541,14 @@ static const struct pamt_ops *find_ops(const char *name)
 	return strcmp(name, scenario_v3_ops.name) ? pamt_find_ops(name) : &scenario_v3_ops;
 }
 
-/* A strategy that can take over the words and locks of @ops. */
+/* A strategy that can take over the words and locks of @ops: it needs no more locks. */
 static const struct pamt_ops *heir_of(const struct pamt_ops *ops)
 {
 	const struct pamt_ops *o;
 	unsigned int i;
 
 	for (i = 0; (o = pamt_ops_at(i)); i++)
-		if (o != ops && o->users && o->use_rwlock == ops->use_rwlock &&
+		if (o != ops && o->users &&
 		    (!o->has_locks || (ops->has_locks && o->lock_bits <= ops->lock_bits)))
 			return o;
 	return NULL;

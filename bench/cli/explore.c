@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dpamt explore: every interleaving of small programs over the strategies and the
+ * software TDX module, up to a number of preemptions.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "exec/explore_run.h"
+
+int verb_explore(const struct options *o)
+{
+	const char *memory = o->v[OPT_MEMORY].text;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct explore_config c = {
+		.strategies = o->v[OPT_STRATEGY].list,
+		.nr_strategies = o->v[OPT_STRATEGY].nr,
+		.scenarios = o->v[OPT_SCENARIO].list,
+		.nr_scenarios = o->v[OPT_SCENARIO].nr,
+		.memory = { strcmp(memory, "tso") != 0, strcmp(memory, "sc") != 0 },
+		.bound = (unsigned int)o->v[OPT_BOUND].number,
+		.seconds = (unsigned int)o->v[OPT_SECONDS].number,
+		.random = o->v[OPT_RANDOM].number,
+		.seed = o->v[OPT_SEED].number,
+		.jobs = o->v[OPT_JOBS].set ? (unsigned int)o->v[OPT_JOBS].number :
+			cpus > 0	   ? (unsigned int)cpus :
+					     1,
+		.out = o->v[OPT_OUT].text,
+		.quiet = o->v[OPT_QUIET].set,
+	};
+
+	if (o->v[OPT_REPLAY].set)
+		return explore_replay_file(o->v[OPT_REPLAY].text);
+	return explore_execute(&c);
+}
