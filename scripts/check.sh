@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The tests: every bench/tests/test_* program and script, the random schedules
-# of `dpamt check`, and the sanitizer builds. Prints one line per program and the
+# of `dpamt check`, the small bound of `dpamt explore`, and the sanitizer builds. Prints one line per program and the
 # output of what failed; the last line counts checks. At most 4 minutes on 2
 # cores. `scripts/check.sh NAME..` runs only those tests.
 set -u
@@ -59,6 +59,8 @@ for t in bench/tests/test_*.sh; do
 	wanted "$name" && DPAMT="$build/dpamt" run "$name" bash "$t"
 done
 wanted schedules && run schedules "$build/dpamt" check --quiet --schedules "${SCHEDULES:-400}"
+wanted explore && run explore "$build/dpamt" explore --quiet --bound 1 --random 100 --seconds 30 \
+	--out "$build/explore"
 wanted sanitize && run sanitize scripts/check-sanitize.sh
 
 echo "check: $passed passed, $failed failed"

@@ -12,6 +12,8 @@
 
 #define STACK_SIZE (64ul << 10)
 #define BUFFER_MAX 8
+/* A schedule this long has a loop that no other CPU's doing ends. */
+#define EXPLORE_DEPTH_MAX 100000
 
 struct stored {
 	volatile void *addr;
@@ -61,6 +63,7 @@ struct explorer {
 	enum event event;
 	unsigned int choices, choice;
 	const char *failed;
+	unsigned int private_run;	/* accesses since the current CPU's last stop */
 	bool every_access;		/* replay: stop at each access */
 
 	struct undo *undo;

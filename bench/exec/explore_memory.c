@@ -371,6 +371,8 @@ static void check_plain(const struct explore_access *a)
 	}
 }
 
+#define PRIVATE_RUN_MAX 20000
+
 /* Stop before the access if it is a scheduling point. */
 static void stop(const volatile void *addr, unsigned int size, enum shim_access kind, bool plain,
 		 const void *pc)
@@ -385,6 +387,12 @@ static void stop(const volatile void *addr, unsigned int size, enum shim_access 
 		shared |= me()->nr_stored > 0;
 	if (grew)
 		explore_yield(EV_GREW);
+	/* A loop over private memory, or over what nobody was seen to write yet: is there an end? */
+	if (!shared && ++x.private_run == PRIVATE_RUN_MAX) {
+		x.private_run = 0;
+		x.live.depth += EXPLORE_DEPTH_MAX / 10;
+		shared = true;
+	}
 	if (shared || x.every_access) {
 		me()->at_access = true;
 		explore_yield(EV_ACCESS);

@@ -10,8 +10,6 @@
 
 #include "exec/explore_internal.h"
 
-/* A schedule this long has a loop that no other CPU's doing ends. */
-#define DEPTH_MAX 100000
 #define SEEN_MAX (1ul << 25)
 
 struct explorer x;
@@ -64,6 +62,7 @@ enum event explore_resume(void)
 	struct cpu *c = &x.live.cpu[x.live.current];
 
 	c->saved = 0;
+	x.private_run = 0;
 	x.p.set_cpu(x.live.current);
 	exec_now = &explore_ops;
 	context_switch(&x.main, &c->context);
@@ -313,7 +312,7 @@ const char *explore_check(void)
 		return x.p.end ? x.p.end(x.p.arg) : NULL;
 	if (!enabled)
 		return "deadlock: CPUs wait for each other";
-	if (x.live.depth > DEPTH_MAX)
+	if (x.live.depth > EXPLORE_DEPTH_MAX)
 		return "livelock: a schedule that does not end";
 	return NULL;
 }

@@ -105,6 +105,7 @@ static struct lines *source_lines(const struct explore_access *a, size_t nr, siz
 	struct lines *l = calloc(nr + 1, sizeof(*l));
 	char exe[256], function[256], line[512], *cmd;
 	size_t n = 0, i, k, len;
+	bool known = false;
 	FILE *pipe;
 
 	*found = 0;
@@ -125,21 +126,30 @@ static struct lines *source_lines(const struct explore_access *a, size_t nr, siz
 	if (len == (size_t)-1 || !(cmd = malloc(64 + sizeof(exe) + 20 * n)))
 		return l;
 	exe[len] = 0;
-	k = sprintf(cmd, "addr2line -f -e '%s' 2>/dev/null", exe);
+	k = sprintf(cmd, "addr2line -a -i -f -e '%s' 2>/dev/null", exe);
 	for (i = 0; i < n; i++)
 		k += sprintf(cmd + k, " %#lx", (unsigned long)((uintptr_t)l[i].pc - load_base - 1));
 	pipe = popen(cmd, "r");
-	for (i = 0; pipe && i < n; i++) {
+	/* For each address itself, then function and place, the innermost inlined one first. */
+	for (i = (size_t)-1; pipe && fgets(function, sizeof(function), pipe);) {
 		char *base;
 
-		if (!fgets(function, sizeof(function), pipe) || !fgets(line, sizeof(line), pipe))
+		if (!strncmp(function, "0x", 2)) {
+			i++;
+			known = false;
+			continue;
+		}
+		if (!fgets(line, sizeof(line), pipe) || i >= n)
 			break;
 		function[strcspn(function, "\n")] = 0;
 		line[strcspn(line, " \n")] = 0;
 		base = strrchr(line, '/');
-		if (function[0] != '?')
-			snprintf(l[i].where, sizeof(l[i].where), "%.40s %.50s", function,
-				 base ? base + 1 : line);
+		base = base ? base + 1 : line;
+		/* The kernel's atomics say nothing: whoever calls them does. */
+		if (known || function[0] == '?' || !strncmp(base, "shim", 4))
+			continue;
+		known = true;
+		snprintf(l[i].where, sizeof(l[i].where), "%.40s %.50s", function, base);
 	}
 	if (pipe)
 		pclose(pipe);

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# dpamt explore from outside: exit codes, the double REMOVE of v3 as a picture
+# and as a schedule file that shows it again, and files that do not fit.
+set -u
+cd "$(dirname "$0")/../.." || exit 3
+dpamt=${DPAMT:-build/dpamt}
+tmp=$(mktemp -d) || exit 3
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+
+# check TEXT COMMAND..
+check() {
+	local text=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL: $text"
+		head -n 3 "$tmp/out" "$tmp/err"
+	fi
+}
+
+explore() {
+	"$dpamt" explore --out "$tmp" "$@" >"$tmp/out" 2>"$tmp/err"
+	status=$?
+}
+
+says() {
+	grep -q -- "$1" "$2"
+}
+
+one_line() {
+	[ "$(wc -l <"$tmp/err")" -eq 1 ] && grep -q '^dpamt: ' "$tmp/err"
+}
+
+explore --quiet --strategy v3 --scenario last --memory sc
+check 'v3 is broken, exit 1' [ $status -eq 1 ]
+check 'the double REMOVE is named' says 'double REMOVE' "$tmp/out"
+check 'a column per CPU' says '^CPU0  *CPU1' "$tmp/out"
+check 'lines of source are named' says 'scenario_v3.c:[0-9]' "$tmp/out"
+check 'nothing on stderr' [ ! -s "$tmp/err" ]
+schedule=$tmp/v3-last-sc.schedule
+check 'a schedule file' [ -s "$schedule" ]
+tail -n 1 "$tmp/out" >"$tmp/last"
+check 'the last line counts' says '0 passed, 1 failed' "$tmp/last"
+
+explore --replay "$schedule"
+check 'it breaks again, exit 1' [ $status -eq 1 ]
+check 'in the same way' says '=> .*double REMOVE' "$tmp/out"
+
+sed 's/^build ...../build 00000/' "$schedule" >"$tmp/other"
+explore --replay "$tmp/other"
+check 'another build, exit 2' [ $status -eq 2 ]
+check 'another build, one line' one_line
+check 'another build, both are named' says 'of build 00000.*this is build' "$tmp/err"
+echo hello >"$tmp/hello"
+explore --replay "$tmp/hello"
+check 'no schedule file, exit 2' [ $status -eq 2 ]
+check 'no schedule file, one line' one_line
+sed 's/^run .*/run 0:1 1:1 0:1/' "$schedule" >"$tmp/short"
+explore --replay "$tmp/short"
+check 'a schedule that breaks nothing, exit 2' [ $status -eq 2 ]
+check 'a schedule that breaks nothing, one line' one_line
+sed 's/^run .*/run 7:1/' "$schedule" >"$tmp/cpu"
+explore --replay "$tmp/cpu"
+check 'a CPU that is not there, exit 2' [ $status -eq 2 ]
+explore --replay "$tmp/none"
+check 'no file, exit 2' [ $status -eq 2 ]
+
+explore --strategy lockless --scenario first --bound 2
+check 'a strategy that holds, exit 0' [ $status -eq 0 ]
+check 'progress on stderr' says 'lockless first tso: bound 2' "$tmp/err"
+check 'how far' says 'exhausted to preemption bound 2$' "$tmp/out"
+cp "$tmp/out" "$tmp/before"
+explore --strategy lockless --scenario first --bound 2
+# Seconds apart, two runs say the same.
+strip() {
+	sed 's/ *[0-9.]* *$//' "$1"
+}
+check 'twice the same' [ "$(strip "$tmp/out")" = "$(strip "$tmp/before")" ]
+explore --strategy global --scenario three --memory tso --bound 50 --seconds 1 --random 0
+check 'not exhausted, exit 5' [ $status -eq 5 ]
+check 'not exhausted, and says so' says 'NOT exhausted to preemption bound 50' "$tmp/out"
+explore --strategy static
+check 'nothing to explore, exit 4' [ $status -eq 4 ]
+explore --scenario nowhere
+check 'an unknown scenario, exit 2' [ $status -eq 2 ]
+check 'an unknown scenario, one line' one_line
+
+echo "test_explore_cli: $passed passed, $failed failed"
+[ $failed -eq 0 ]
