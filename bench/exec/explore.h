@@ -11,12 +11,13 @@
  * with at least as many preemptions left is not searched again. States are told
  * apart by a 64-bit hash.
  *
- * Reduction: an access to a byte that no other CPU writes (or only reads, if it
- * is a read) is no scheduling point. Which bytes are shared is found by the search
- * itself, which starts over when it meets a new one: when it ends, no explored
- * schedule had a conflict elsewhere. Running on to the next shared access before
- * a preemption changes neither the happens-before trace nor the number of
- * preemptions, so the reduction is exact at every bound.
+ * Reduction: an access is no scheduling point if no other CPU ever accesses the
+ * byte in conflict with it, or if all who do hold the same exclusive lock. Which
+ * bytes and locks these are is found by the search itself, which starts over
+ * when it meets a new one: when it ends, no explored schedule had a conflict
+ * elsewhere, nor two holders of a lock. Running on to the next scheduling point before a
+ * preemption changes neither the order of conflicting accesses nor the number
+ * of preemptions, so the reduction is exact at every bound.
  *
  * Store buffers (TSO): a store to shared bytes waits in its CPU's buffer. When
  * another CPU reads or writes one of these bytes the search chooses how much of
@@ -37,11 +38,20 @@
 #define EXPLORE_CPUS 4
 #define EXPLORE_RANGES 12
 
+#define EXPLORE_LOCKS 16
+
 enum explore_memory { EXPLORE_SC, EXPLORE_TSO };
 
 struct explore_range {
 	const void *addr;
 	size_t size;
+};
+
+/* A lock word: its holder is the CPU whose write turned a bit of @mask on, until it clears all. */
+struct explore_lock {
+	const void *addr;
+	unsigned int size;
+	uint64_t mask;
 };
 
 struct explore_access {
@@ -71,6 +81,8 @@ struct explore_program {
 	void (*describe)(void *arg, const volatile void *addr, char *buf, size_t size);
 	/* The same as @ignore, as a question per 8-byte word. May be NULL. */
 	bool (*ignored)(void *arg, uintptr_t word);
+	/* Exclusive locks; what is only ever touched by their holders need not be interrupted. */
+	struct explore_lock lock[EXPLORE_LOCKS];
 	struct explore_range memory[EXPLORE_RANGES], ignore[EXPLORE_RANGES], quiet[EXPLORE_RANGES];
 };
 

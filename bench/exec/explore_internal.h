@@ -32,6 +32,7 @@ struct cpu {
 	uint64_t saved;			/* number of the saved copy of its stack; 0: it has run since */
 	size_t blob, blob_size;		/* where that lies */
 	struct explore_access next;	/* what it is about to do */
+	uint32_t holds;			/* locks of p.lock, a bit each */
 	bool done, at_access;
 	bool ended;			/* returned from its body, its buffer is not empty */
 	unsigned int nr_stored;
@@ -63,6 +64,8 @@ struct explorer {
 	enum event event;
 	unsigned int choices, choice;
 	const char *failed;
+	uint32_t bad_locks;		/* that two CPUs were seen to hold */
+	bool distrust;			/* one more: start over */
 	unsigned int private_run;	/* accesses since the current CPU's last stop */
 	bool every_access;		/* replay: stop at each access */
 
@@ -91,6 +94,8 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 extern const struct exec_ops explore_ops;
 bool memory_open(void);
 void memory_close(void);
+/* Count again what is shared: a lock protects no more. */
+void memory_restart(void);
 /* Back to @nr entries of the undo log. */
 void memory_undo(size_t nr);
 /* At the beginning again: is all memory as it was? */

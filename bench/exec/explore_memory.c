@@ -12,6 +12,7 @@
 struct word {
 	uintptr_t key;
 	uint8_t readers[EXPLORE_CPUS], writers[EXPLORE_CPUS];
+	uint16_t locks[8];		/* held at every access to the byte so far */
 	uint8_t shared;
 	uint8_t kind;			/* enum word_kind */
 };
@@ -108,6 +109,7 @@ static struct word *word_of(uintptr_t key)
 		w = find(key);
 	}
 	w->key = key;
+	memset(w->locks, 0xff, sizeof(w->locks));
 	w->kind = inside(x.p.ignore, (void *)key) || (x.p.ignored && x.p.ignored(x.p.arg, key)) ?
 			  WORD_ASIDE :
 		  inside(x.p.quiet, (void *)key) ? WORD_QUIET :
@@ -134,6 +136,9 @@ static bool conflict(struct word *w)
 		for (unsigned int j = 0; j < x.p.nr; j++)
 			if (i != j)
 				shared |= w->writers[i] & (w->readers[j] | w->writers[j]);
+	for (unsigned int b = 0; b < 8; b++)
+		if (w->locks[b] & ~x.bad_locks)
+			shared &= ~(1u << b);
 	if (shared == w->shared)
 		return false;
 	w->shared = shared;
@@ -151,6 +156,21 @@ static uint8_t bytes_in(uintptr_t key, uintptr_t a, unsigned int size)
 	return mask;
 }
 
+/* Is the byte accessed with a lock less than ever before? */
+static bool fewer_locks(struct word *w, uint8_t mask)
+{
+	uint16_t holds = me()->holds;
+	bool fewer = false;
+
+	for (unsigned int b = 0; b < 8; b++) {
+		if (!(mask & 1u << b) || !(w->locks[b] & ~holds))
+			continue;
+		w->locks[b] &= holds;
+		fewer = true;
+	}
+	return fewer;
+}
+
 /* Note the access; is it to shared bytes? *@grew: bytes that were thought private are not. */
 static bool note(const volatile void *addr, unsigned int size, enum shim_access kind, bool *grew)
 {
@@ -162,7 +182,8 @@ static bool note(const volatile void *addr, unsigned int size, enum shim_access 
 		uint8_t mask = bytes_in(key, a, size);
 		uint8_t *r = &w->readers[x.live.current], *o = &w->writers[x.live.current];
 
-		if ((kind != SHIM_WRITE && mask & ~*r) || (kind != SHIM_READ && mask & ~*o)) {
+		if ((kind != SHIM_WRITE && mask & ~*r) || (kind != SHIM_READ && mask & ~*o) ||
+		    fewer_locks(w, mask)) {
 			if (kind != SHIM_WRITE)
 				*r |= mask;
 			if (kind != SHIM_READ)
@@ -248,6 +269,33 @@ static void write_now(volatile void *addr, unsigned int size, uint64_t value)
 	memcpy(&old, (void *)addr, size);
 	memcpy((void *)addr, &value, size);
 	changed(addr, size, old);
+}
+
+/*
+ * The current CPU has written @now over @old (as it sees them): does it hold one
+ * more lock, or one less? Of a lock with two holders nothing can be concluded.
+ */
+static void note_locks(const volatile void *addr, unsigned int size, uint64_t old, uint64_t now)
+{
+	for (unsigned int l = 0; l < EXPLORE_LOCKS && x.p.lock[l].addr; l++) {
+		const struct explore_lock *k = &x.p.lock[l];
+		uint32_t bit = 1u << l;
+
+		if (addr != k->addr)
+			continue;
+		if (size < 8)
+			old &= (1ull << 8 * size) - 1;
+		if (!(now & k->mask)) {
+			me()->holds &= ~bit;
+		} else if (!(old & k->mask)) {
+			for (unsigned int i = 0; i < x.p.nr; i++)
+				if (i != x.live.current && x.live.cpu[i].holds & bit & ~x.bad_locks) {
+					x.bad_locks |= bit;
+					x.distrust = true;
+				}
+			me()->holds |= bit;
+		}
+	}
 }
 
 /* ---------------------------------------------------------- store buffers */
@@ -385,8 +433,10 @@ static void stop(const volatile void *addr, unsigned int size, enum shim_access 
 	/* What empties a buffer that has something in it is a step that others can see. */
 	if (kind == SHIM_FENCE || kind == SHIM_RMW)
 		shared |= me()->nr_stored > 0;
-	if (grew)
+	if (grew || x.distrust) {
+		x.distrust = false;
 		explore_yield(EV_GREW);
+	}
 	/* A loop over private memory, or over what nobody was seen to write yet: is there an end? */
 	if (!shared && ++x.private_run == PRIVATE_RUN_MAX) {
 		x.private_run = 0;
@@ -455,6 +505,8 @@ static void on_store(volatile void *addr, unsigned int size, uint64_t value)
 		memcpy((void *)addr, &value, size);
 		return;
 	}
+	/* Whoever stores into a lock's word has it, or takes it. */
+	note_locks(addr, size, 0, value);
 	if (memory_shared(addr, size)) {
 		record(addr, size, SHIM_WRITE, false, value);
 		if (x.o.memory == EXPLORE_TSO) {
@@ -480,6 +532,9 @@ static void on_wrote(const volatile void *addr, unsigned int size, uint64_t old)
 		memcpy(&now, (void *)addr, size);
 		record(addr, size, SHIM_RMW, false, now);
 	}
+	memcpy(&now, (void *)addr, size);
+	if (now != old)
+		note_locks(addr, size, old, now);
 	changed(addr, size, old);
 }
 
@@ -602,6 +657,13 @@ const struct exec_ops explore_ops = {
 };
 
 /* -------------------------------------------------------------- up and down */
+
+void memory_restart(void)
+{
+	for (size_t i = 0; i < words_size; i++)
+		if (words[i].key)
+			conflict(&words[i]);
+}
 
 bool memory_open(void)
 {

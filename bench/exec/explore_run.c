@@ -257,10 +257,7 @@ static bool explore_one(const struct explore_config *c, unsigned int index, doub
 	return true;
 }
 
-/*
- * Time is shared out: what is left, over the scenarios that are left, times two,
- * for most need next to nothing.
- */
+/* Each may take half of the time that is left, for most need next to nothing; the last all. */
 static void explore_strategy(const struct explore_config *c, struct report *rep, FILE *out)
 {
 	double start = clock_seconds(), end = start + c->seconds;
@@ -273,12 +270,11 @@ static void explore_strategy(const struct explore_config *c, struct report *rep,
 	for (i = 0; (name = explore_scenario(i, &what)); i++)
 		todo += wants(c, name) && yield_flavour.explore_applies(i, now.strategy);
 	for (i = 0; (name = explore_scenario(i, &what)); i++) {
-		double t = clock_seconds(), share;
+		double t = clock_seconds();
 
 		if (!wants(c, name) || !yield_flavour.explore_applies(i, now.strategy))
 			continue;
-		share = 3 * (end - t) / todo--;
-		explore_one(c, i, t + share < end ? t + share : end, rep, out);
+		explore_one(c, i, --todo ? t + (end - t) / 2 : end, rep, out);
 	}
 	if (!c->quiet && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");

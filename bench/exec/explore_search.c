@@ -481,6 +481,7 @@ void explore_search(const struct explore_options *o, struct explore_result *r)
 	x.o = *o;
 	x.every_access = false;
 again:
+	memory_restart();
 	forget();
 	cut = false;
 	r->states = r->steps = r->ends = 0;
@@ -569,6 +570,7 @@ void explore_random(const struct explore_options *o, uint64_t seed, uint64_t run
 	for (n = 0; n < runs && r->end == EXPLORE_EXHAUSTED; n++) {
 		uint64_t len;
 
+		memory_restart();
 		rng = seed + n;
 		len = one_random(r, length);
 		explore_unwind();

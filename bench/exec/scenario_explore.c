@@ -641,6 +641,31 @@ static void add_range(struct explore_range *r, const void *addr, size_t size)
 	*r = (struct explore_range){ addr, size };
 }
 
+static void add_lock(struct explore_lock *l, const void *addr, unsigned int size, u64 mask)
+{
+	const struct explore_lock *const end = l + EXPLORE_LOCKS;
+
+	while (l < end && l->addr && l->addr != addr)
+		l++;
+	if (l < end)
+		*l = (struct explore_lock){ addr, size, mask };
+}
+
+/* Who holds one of these has what is under it to himself. */
+static void add_locks(struct explore_lock *l)
+{
+	struct pamt *p = &scene.world.pamt;
+	unsigned int r;
+
+	add_lock(l, &p->fallback.writer.lock, 4, 0xff);
+	for (r = 0; r < PROGRAM_REGIONS; r++) {
+		add_lock(l, &entry_of(r)->lock, 2, SHAREX_EX);
+		if (p->locks)
+			add_lock(l, &p->locks[p->lock_bits ? hash_64(nr_of(r), p->lock_bits) : 0].lock,
+				 4, 0xff);
+	}
+}
+
 static void fill_program(struct explore_program *p, const struct program *prog)
 {
 	struct pamt *pamt = &scene.world.pamt;
@@ -666,6 +691,7 @@ static void fill_program(struct explore_program *p, const struct program *prog)
 	add_range(p->ignore, &pamt->fallback.region, sizeof(pamt->fallback.region));
 	add_range(p->ignore, &pamt->fallback.writer.region, sizeof(pamt->fallback.writer.region));
 	add_range(p->quiet, &scene.books, sizeof(scene.books));
+	add_locks(p->lock);
 }
 
 int scenario_explore_open(unsigned int i, const char *strategy, struct explore_program *p,
