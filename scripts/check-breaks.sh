@@ -28,7 +28,7 @@ log=$work/log
 jobs=$(nproc)
 schedules=${SCHEDULES:-1000}
 # All but the largest, which catches nothing that these do not.
-scenarios=first,last,puts,cross,across,inside,busy,nomem,badadd,badremove,map2m,demote,promote
+scenarios=first,last,puts,cross,across,inside,busy,busywait,nomem,badadd,badremove,map2m,demote,promote
 scenarios+=,switch,locks
 patience=60	# seconds until a test counts as hanging
 verbose='' table=''

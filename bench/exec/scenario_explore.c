@@ -150,6 +150,28 @@ static void judge(const struct emu_call *c)
 		fail("a PAMT SEAMCALL failed for no reason");
 }
 
+/* Not an access of the code under test: the executor must not see it. */
+static __attribute__((__no_sanitize_thread__)) noinline u16 lock_word(u64 pa)
+{
+	struct emu_module *m = &scene.world.module;
+
+	return *(volatile u16 *)&emu_pamt_2m(m, &m->tdmr[0], pa)->lock;
+}
+
+/* What a call must still hold when its work is done [tdx-abi.md 1.5.4, 1.5.5]. */
+static void check_held(const struct emu_call *c)
+{
+	u64 region = c->args->rcx & ~(u64)(PMD_SIZE - 1), page[2] = { c->args->rdx, c->args->r8 };
+	unsigned int i;
+
+	if (!(lock_word(region) & SHAREX_EX))
+		fail("a region's pair changes and its 2M entry is not locked");
+	for (i = 0; c->leaf == EMU_TDH_PHYMEM_PAMT_ADD && i < 2; i++)
+		if (page[i] >> PMD_SHIFT != region >> PMD_SHIFT &&
+		    lock_word(page[i]) < SHAREX_READER)
+			fail("PAMT.ADD does not hold the regions of its pages");
+}
+
 static void hold(struct world *w, const struct emu_call *c)
 {
 	unsigned int cpu = shim_cpu;
@@ -159,6 +181,8 @@ static void hold(struct world *w, const struct emu_call *c)
 	if (!books->injected[cpu] && !scene.prog->module)
 		judge(c);
 	books->injected[cpu] = false;
+	if (!c->status)
+		check_held(c);
 	if (scene.prog->module)
 		return;
 	books->retry[cpu] = EMU_ST_CLASS(c->status) == EMU_OPERAND_BUSY;
