@@ -1,52 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The explorer's scenarios at work: a small host, the programs' operations on it,
- * and what must hold at each step and at the end (DESIGN: a region in use has its
- * pair; no double ADD or REMOVE; no REMOVE under a user; no pair lost, leaked or used
- * twice; after a BUSY the retry is alone; counts come out even).
+ * and what SEAMCALLs must not do (double ADD or REMOVE, REMOVE under a user, a
+ * retry after BUSY that is not alone).
  */
-#include "exec/scenario_explore.h"
+#include "exec/scenario_scene.h"
 
 #include <stdio.h>
 
-#include "emu/module/leaves.h"
-#include "emu/module/state.h"
-#include "shim_runtime.h"
-
-#define HOST_BYTES (1UL << 20)
-#define MAX_PAGES 64
 #define GIVEN_PAGES 8
 
-/* The checker's own books: part of the state, but no data that CPUs share. */
-struct books {
-	u8 held[EXPLORE_CPUS][PROGRAM_REGIONS];
-	u8 users[PROGRAM_REGIONS];
-	bool huge[PROGRAM_REGIONS];
-	bool leaked[PROGRAM_REGIONS];
-	u8 busy, no_pages, bad_add, bad_remove;	/* still to be injected */
-	u8 warnings;				/* that injected failures excuse */
-	u8 in_flight, alone;			/* PAMT SEAMCALLs; those that retry after BUSY */
-	bool retry[EXPLORE_CPUS], injected[EXPLORE_CPUS], is_alone[EXPLORE_CPUS];
-	bool switched;
-} __aligned(64);
-
-static struct scene {
-	const struct program *prog;
-	struct world world;
-	struct pamt_cache cache[EXPLORE_CPUS] __aligned(64);
-	struct pamt_pair pair[PROGRAM_REGIONS] __aligned(64);	/* of SEAMCALLs alone */
-	atomic_t through __aligned(64);		/* CPUs that have come to their end */
-	atomic_t ready __aligned(64);		/* a demotion has put its pair into place */
-	struct books books;
-	/* Fixed from here on. */
-	bool adopts;			/* ADD may find the pair in place: v3 */
-	const struct pamt_ops *other;	/* that takes over */
-	u64 region[PROGRAM_REGIONS];
-	u64 page[MAX_PAGES];
-	unsigned int nr_pages;
-} scene;
-
-static struct books *const books = &scene.books;
+struct scene scene;
 
 static char *explore_arena;
 
@@ -61,11 +25,6 @@ static unsigned int choose(unsigned int n)
 	return exec_now && exec_now->choose ? exec_now->choose(n) : 0;
 }
 
-static unsigned long nr_of(unsigned int r)
-{
-	return pamt_region(&scene.world.pamt, scene.region[r]);
-}
-
 /* Which region of the program lies at @hpa; PROGRAM_REGIONS: none. */
 static unsigned int region_at(u64 hpa)
 {
@@ -75,13 +34,6 @@ static unsigned int region_at(u64 hpa)
 		if (hpa >> PMD_SHIFT == scene.region[r] >> PMD_SHIFT)
 			break;
 	return r;
-}
-
-static struct pamt_entry *entry_of(unsigned int r)
-{
-	struct emu_module *m = &scene.world.module;
-
-	return emu_pamt_2m(m, &m->tdmr[0], scene.region[r]);
 }
 
 /* ---------------------------------------------------- what SEAMCALLs may do */
@@ -221,7 +173,7 @@ static void op_get(unsigned int cpu, unsigned int r)
 	struct pamt *p = &scene.world.pamt;
 	unsigned int adds = books->bad_add, pages = books->no_pages;
 
-	if (p->ops->get(p, nr_of(r), &scene.cache[cpu])) {
+	if (p->ops->get(p, scene_nr(r), &scene.cache[cpu])) {
 		/* An earlier state is enough of a reason: others may have used the failure up. */
 		if (adds == books->bad_add && pages == books->no_pages)
 			fail("a get failed for no reason");
@@ -239,7 +191,7 @@ static void op_put(unsigned int cpu, unsigned int r)
 		return;
 	books->held[cpu][r]--;
 	books->users[r]--;
-	p->ops->put(p, nr_of(r));
+	p->ops->put(p, scene_nr(r));
 }
 
 static void op_demote(unsigned int cpu, unsigned int r)
@@ -249,7 +201,7 @@ static void op_demote(unsigned int cpu, unsigned int r)
 
 	if (pamt_pair_alloc(p, &scene.cache[cpu], &pair))
 		return;
-	if (p->ops->demote(p, nr_of(r), call_in, &pair)) {
+	if (p->ops->demote(p, scene_nr(r), call_in, &pair)) {
 		fail("a demotion failed");
 		return;
 	}
@@ -264,7 +216,7 @@ static void op_promote(unsigned int cpu, unsigned int r)
 	int err;
 
 	books->users[r] -= PAMT_REGION_PAGES;
-	err = p->ops->promote(p, nr_of(r), call_out, &pair);
+	err = p->ops->promote(p, scene_nr(r), call_out, &pair);
 	if (!err) {
 		books->held[cpu][r] -= PAMT_REGION_PAGES;
 		pamt_pair_free(p, &scene.cache[cpu], &pair);
@@ -277,7 +229,7 @@ static void op_promote(unsigned int cpu, unsigned int r)
 
 static void op_map_2m(unsigned int cpu, unsigned int r)
 {
-	int err = pamt_map_2m(&scene.world.pamt, nr_of(r));
+	int err = pamt_map_2m(&scene.world.pamt, scene_nr(r));
 
 	if (!err)
 		books->huge[r] = true;
@@ -300,7 +252,7 @@ static void op_switch(unsigned int cpu)
 	p->ops = scene.other;
 	p->fallback.use_rwlock = scene.other->use_rwlock;
 	for (r = 0; r < PROGRAM_REGIONS; r++)
-		atomic_set(&p->count[nr_of(r)], scene.other->absent);
+		atomic_set(&p->count[scene_nr(r)], scene.other->absent);
 	books->switched = true;
 }
 
@@ -316,7 +268,7 @@ static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
 	case OP_ADD:
 		pair.hpa[0] = cache->page[cache->nr - 1];
 		pair.hpa[1] = cache->page[cache->nr - 2];
-		status = tdh_phymem_pamt_add(p, nr_of(r), &pair);
+		status = tdh_phymem_pamt_add(p, scene_nr(r), &pair);
 		if (!status) {
 			cache->nr -= 2;
 			books->users[r] = 1;
@@ -328,7 +280,7 @@ static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
 		if (!books->users[r])
 			break;
 		books->users[r] = 0;
-			status = tdh_phymem_pamt_remove(p, nr_of(r), &pair);
+			status = tdh_phymem_pamt_remove(p, scene_nr(r), &pair);
 			if (!status) {
 			cache->page[cache->nr++] = pair.hpa[1];
 			cache->page[cache->nr++] = pair.hpa[0];
@@ -391,165 +343,6 @@ static void body(void *arg, unsigned int cpu)
 		atomic_inc(&scene.through);
 }
 
-/* ------------------------------------------------------------- invariants */
-
-static const char *step(void *arg)
-{
-	unsigned int r;
-
-	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		if (!books->users[r] && !books->huge[r])
-			continue;
-		if (scene.world.pamt.ops->dynamic && books->users[r] &&
-		    entry_of(r)->type != EMU_PT_PAMT)
-			return "a region is in use and has no PAMT page pair";
-		if (books->huge[r] && entry_of(r)->type == EMU_PT_PAMT)
-			return "a region is mapped at 2M and has a PAMT page pair";
-	}
-	if (scene.world.module.fatal)
-		return "the module died";
-	if (shim_warnings(NULL) > books->warnings)
-		return "the code warned (WARN_ON_ONCE)";
-	if (scene.world.errors)
-		return "a SEAMCALL was answered with an error";
-	return NULL;
-}
-
-/* Each page of the program is in one list exactly, or in a pair that is in place. */
-static const char *check_pages(unsigned int pairs)
-{
-	unsigned int found = 0, i, cpu, n;
-	u8 seen[MAX_PAGES] = { 0 };
-
-	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++) {
-		const struct pamt_cache *cache = &scene.cache[cpu];
-		const struct phys_cpu *list = &scene.world.phys.cpu[cpu];
-
-		for (n = 0; n < cache->nr + list->nr; n++) {
-			u64 page = n < cache->nr ? cache->page[n] : list->page[n - cache->nr];
-
-			for (i = 0; i < scene.nr_pages && scene.page[i] != page; i++)
-				;
-			if (i == scene.nr_pages)
-				return "a page came back that nobody gave";
-			if (seen[i]++)
-				return "a page was given back twice";
-			found++;
-		}
-	}
-	if (found + 2 * pairs != scene.nr_pages)
-		return found + 2 * pairs < scene.nr_pages ? "a page pair was lost" :
-							    "a page pair is in two places";
-	return NULL;
-}
-
-static const char *check_locks(void)
-{
-	struct pamt *p = &scene.world.pamt;
-	unsigned int cpu;
-	unsigned long i;
-
-	for (i = 0; p->locks && i < 1ul << p->lock_bits; i++)
-		if (p->locks[i].lock.val)
-			return "a lock is still held";
-	if (p->fallback.exclusive.counter || p->fallback.writer.lock.val || p->fallback.rwlock.cnts ||
-	    p->fallback.rwlock.wait.val)
-		return "the fallback is still held";
-	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
-		if (per_cpu_ptr(p->fallback.readers, cpu)->active.counter)
-			return "the fallback is still shared";
-	return NULL;
-}
-
-static const char *end(void *arg)
-{
-	struct pamt *p = &scene.world.pamt;
-	unsigned int pairs = 0, r, cpu;
-	struct emu_census census;
-	const char *what;
-
-	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		bool there = entry_of(r)->type == EMU_PT_PAMT;
-		unsigned int users = 0;
-
-		for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
-			users += books->held[cpu][r];
-		if (scene.prog->module)
-			users = books->users[r];
-		else if (users != books->users[r])
-			return "the checker's own books do not agree";
-		users += books->leaked[r];
-		if (p->ops->users && !scene.prog->module && p->ops->users(p, nr_of(r)) != users)
-			return "a region does not count the users that it has";
-		if (p->ops->users && !users && !scene.prog->module &&
-		    p->count[nr_of(r)].counter != p->ops->absent)
-			return "a region without users is not absent";
-		if (p->ops->users && there != !!users)
-			return there ? "a pair stayed in place without a user (leaked)" :
-				       "users are left without a pair";
-		pairs += there && !p->ops->preinstalled;
-	}
-	what = check_locks();
-	if (!what && p->ops->dynamic)
-		what = check_pages(pairs);
-	if (what)
-		return what;
-	emu_census(&scene.world.module, &census);
-	if (census.locked)
-		return "a PAMT entry is still locked";
-	if (census.pairs != pairs + scene.world.preinstalled ||
-	    census.bitmap_pages != 2 * census.pairs)
-		return "the bitmap of PAMT pages does not match the pairs";
-	return NULL;
-}
-
-/* ---------------------------------------------------------------- describe */
-
-static bool of(const volatile void *addr, const void *obj, size_t size, size_t *at)
-{
-	*at = (uintptr_t)addr - (uintptr_t)obj;
-	return obj && *at < size;
-}
-
-static void describe(void *arg, const volatile void *addr, char *buf, size_t size)
-{
-	struct pamt *p = &scene.world.pamt;
-	struct emu_module *m = &scene.world.module;
-	size_t at;
-	unsigned int r;
-
-	buf[0] = 0;
-	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		if (of(addr, &p->count[nr_of(r)], 4, &at))
-			snprintf(buf, size, "count[%c]", 'A' + r);
-		if (of(addr, entry_of(r), sizeof(struct pamt_entry), &at))
-			snprintf(buf, size, "PAMT_2M[%c].%s", 'A' + r,
-				 at < 2 ? "lock" : at == 2 ? "type" : at < 8 ? "owner" : "info");
-	}
-	if (buf[0])
-		return;
-	if (of(addr, emu_pamt_1g(m, &m->tdmr[0], scene.region[0]), 2, &at))
-		snprintf(buf, size, "PAMT_1G.lock");
-	else if (of(addr, emu_pamt_2m(m, &m->tdmr[0], 0), (HOST_BYTES >> PMD_SHIFT) * 16, &at))
-		snprintf(buf, size, "PAMT_2M[%zu].%s", at / 16, at % 16 < 2 ? "lock" : "entry");
-	else if (of(addr, emu_va(m, m->tdmr[0].pamt_4k_base), PAGE_SIZE, &at))
-		snprintf(buf, size, "bitmap");
-	else if (p->locks && of(addr, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
-		snprintf(buf, size, "lock[%zu]", at / sizeof(*p->locks));
-	else if (of(addr, &p->fallback.exclusive, 4, &at))
-		snprintf(buf, size, "fallback.exclusive");
-	else if (of(addr, &p->fallback.rwlock, sizeof(rwlock_t), &at))
-		snprintf(buf, size, "fallback.rwlock");
-	else if (of(addr, &p->fallback.writer, sizeof(p->fallback.writer), &at))
-		snprintf(buf, size, "fallback.writer");
-	else if (of(addr, p->fallback.readers, EXPLORE_CPUS * SHIM_PERCPU_STRIDE, &at))
-		snprintf(buf, size, "fallback.reader[%zu]", at / SHIM_PERCPU_STRIDE);
-	else if (of(addr, shim_mcs, sizeof(shim_mcs), &at))
-		snprintf(buf, size, "queue[%zu]", at / sizeof(shim_mcs[0]));
-	else if (of(addr, &scene.through, 4, &at))
-		snprintf(buf, size, "through");
-}
-
 /* --------------------------------------------------------------- up and down */
 
 const char *scenario_explore_name(unsigned int i, const char **what)
@@ -599,7 +392,7 @@ static bool statistics_only(void *arg, uintptr_t word)
 	const struct pamt *p = &scene.world.pamt;
 	size_t at;
 
-	if (of((void *)word, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
+	if (scene_of((void *)word, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
 		return at % sizeof(*p->locks) >= offsetof(struct pamt_lock, region);
 	return false;
 }
@@ -645,7 +438,7 @@ static int take_initial(const struct program *prog, char *err, size_t err_size)
 			for (n = 0; n < prog->held[cpu][r]; n++) {
 				struct pamt *p = &scene.world.pamt;
 
-				if (p->ops->get(p, nr_of(r), &scene.cache[cpu])) {
+				if (p->ops->get(p, scene_nr(r), &scene.cache[cpu])) {
 					snprintf(err, err_size, "a get before the start failed");
 					return -EIO;
 				}
@@ -683,9 +476,9 @@ static void add_locks(struct explore_lock *l)
 
 	add_lock(l, &p->fallback.writer.lock, 4, 0xff);
 	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		add_lock(l, &entry_of(r)->lock, 2, SHAREX_EX);
+		add_lock(l, &scene_entry(r)->lock, 2, SHAREX_EX);
 		if (p->locks)
-			add_lock(l, &p->locks[p->lock_bits ? hash_64(nr_of(r), p->lock_bits) : 0].lock,
+			add_lock(l, &p->locks[p->lock_bits ? hash_64(scene_nr(r), p->lock_bits) : 0].lock,
 				 4, 0xff);
 	}
 }
@@ -696,11 +489,11 @@ static void fill_program(struct explore_program *p, const struct program *prog)
 	size_t percpu = EXPLORE_CPUS * SHIM_PERCPU_STRIDE;
 
 	*p = (struct explore_program){
-		.nr = prog->cpus, .body = body, .set_cpu = shim_set_cpu, .step = step, .end = end,
-		.describe = describe, .ignored = statistics_only,
+		.nr = prog->cpus, .body = body, .set_cpu = shim_set_cpu, .step = scene_step,
+		.end = scene_end, .describe = scene_describe, .ignored = statistics_only,
 	};
 	add_range(p->memory, &scene, sizeof(scene));
-	add_range(p->memory, explore_arena, HOST_BYTES);
+	add_range(p->memory, explore_arena, SCENE_BYTES);
 	add_range(p->memory, pamt->count, pamt->nr_regions * sizeof(*pamt->count));
 	if (pamt->locks)
 		add_range(p->memory, pamt->locks, sizeof(*pamt->locks) << pamt->lock_bits);
@@ -723,7 +516,7 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 {
 	const struct program *prog = &programs[i];
 	struct world_config c = {
-		.host_bytes = HOST_BYTES, .placement = PHYS_BUDDY, .seed = 1,
+		.host_bytes = SCENE_BYTES, .placement = PHYS_BUDDY, .seed = 1,
 		.ops = find_ops(strategy),
 		.hooks = { .inject = inject, .hold = hold, .fail_alloc = fail_alloc },
 	};
@@ -736,12 +529,12 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	memset(shim_mcs, 0, EXPLORE_CPUS * sizeof(shim_mcs[0]));
 	memset(&scene, 0, sizeof(scene));
 	if (!explore_arena)
-		explore_arena = phys_map(HOST_BYTES);
+		explore_arena = phys_map(SCENE_BYTES);
 	if (!explore_arena) {
 		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
 	}
-	memset(explore_arena, 0, HOST_BYTES);
+	memset(explore_arena, 0, SCENE_BYTES);
 	c.mem = explore_arena;
 	scene.prog = prog;
 	scene.adopts = c.ops == &scenario_v3_ops;
@@ -749,7 +542,7 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	if (world_init(&scene.world, &c, err, err_size))
 		return -EIO;
 	for (r = 0; r < PROGRAM_REGIONS; r++)
-		scene.region[r] = HOST_BYTES - (PROGRAM_REGIONS - r) * PMD_SIZE;
+		scene.region[r] = SCENE_BYTES - (PROGRAM_REGIONS - r) * PMD_SIZE;
 	give_pages(prog);
 	if (take_initial(prog, err, err_size)) {
 		scenario_explore_close();
