@@ -79,7 +79,7 @@ enum option_type {
 	OPTION(BOUND, "bound", COUNT, "N", "3", 0, 100, NULL, ON_EXPLORE,                          \
 	       "preemptions: the search grows from none to N")                                     \
 	OPTION(SECONDS, "seconds", COUNT, "S", "60", 1, 1000000, NULL, ON_EXPLORE,                 \
-	       "time for one strategy; exit 5 if it is up first")                                  \
+	       "CPU time for one strategy; exit 5 if it is up first")                              \
 	OPTION(RANDOM, "random", COUNT, "N", "1000", 0, 1000000000, NULL, ON_EXPLORE,              \
 	       "schedules by random priorities after each search")                                 \
 	OPTION(JOBS, "jobs", COUNT, "N", NULL, 1, 1024, NULL, ON_EXPLORE,                          \

@@ -91,7 +91,7 @@ struct explore_options {
 	unsigned int bound;	/* preemptions; UINT_MAX: any number */
 	bool no_reduction;	/* every access is a scheduling point */
 	bool no_cache;		/* search states again that were seen */
-	uint64_t deadline_ns;	/* CLOCK_MONOTONIC; 0: none */
+	uint64_t deadline_ns;	/* CLOCK_PROCESS_CPUTIME_ID; 0: none */
 	void (*tick)(uint64_t states, uint64_t ends);	/* now and then; may be NULL */
 };
 

@@ -17,7 +17,7 @@ struct explore_config {
 	size_t nr_scenarios;
 	bool memory[2];			/* by enum explore_memory */
 	unsigned int bound;		/* preemptions */
-	unsigned int seconds;		/* per strategy */
+	unsigned int seconds;		/* of CPU time, per strategy */
 	uint64_t random, seed;		/* random schedules per scenario and memory model */
 	unsigned int jobs;
 	const char *out;		/* folder of schedule files */

@@ -92,7 +92,7 @@ is_json()
 	python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" 2>/dev/null
 }
 
-verbs="list run check compare report help"
+verbs="list run check explore compare report help"
 cpus=$(nproc)
 
 test_verbs()

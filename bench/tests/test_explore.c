@@ -63,6 +63,12 @@ static void wait_for(unsigned int i, uint32_t v)
 		exec_block(&m.v[i]);
 }
 
+static void take(unsigned int l)
+{
+	while (!swap_if(l, 0, 1))
+		wait_for(l, 0);
+}
+
 static void out(unsigned int i, uint32_t v)
 {
 	yield_tsan_write4(&m.out[i]);
@@ -377,14 +383,8 @@ static const char *aba_end(void *arg)
 
 static void lock_order(void *arg, unsigned int cpu)
 {
-	while (!swap_if(cpu, 0, 1)) {
-		get(cpu);
-		exec_block(&m.v[cpu]);
-	}
-	while (!swap_if(!cpu, 0, 1)) {
-		get(!cpu);
-		exec_block(&m.v[!cpu]);
-	}
+	take(cpu);
+	take(!cpu);
 	set(!cpu, 0);
 	set(cpu, 0);
 }
@@ -660,6 +660,71 @@ static void test_random_programs(void)
 	CHECK(states[1] * 2 < states[0]);
 }
 
+/* The same for sections under two spinlocks, some of which touch what is not theirs. */
+static void lock_body(void *arg, unsigned int cpu)
+{
+	unsigned int k, l = 6 + (random_op[cpu][0].var & 1);
+
+	take(l);
+	for (k = 0; k < 2; k++) {
+		unsigned int i = random_op[cpu][k].op ? l - 6 : random_op[cpu][k].var;
+
+		out(cpu, m.out[cpu] * 31 + get(i) + 1);
+		set(i, m.out[cpu] + cpu);
+	}
+	set(l, 0);
+}
+
+static void test_lock_programs(void)
+{
+	static char name[64];
+	uint64_t seed = 7, states[2] = { 0 };
+	unsigned int n, cpu, k, bound;
+
+	for (n = 0; n < PROGRAMS / 2; n++) {
+		struct explore_program p = program(RANDOM_CPUS, lock_body);
+		enum explore_memory memory = n & 1 ? EXPLORE_TSO : EXPLORE_SC;
+
+		snprintf(name, sizeof(name), "lock program %u", n);
+		test_current = name;
+		for (cpu = 0; cpu < RANDOM_CPUS; cpu++) {
+			for (k = 0; k < 2; k++) {
+				seed = stir(seed, n);
+				random_op[cpu][k].op = seed >> 8 & 3;
+				random_op[cpu][k].var = seed >> 16 & 1;
+			}
+		}
+		p.end = random_end;
+		p.lock[0] = (struct explore_lock){ &m.v[6], 4, 1 };
+		p.lock[1] = (struct explore_lock){ &m.v[7], 4, 1 };
+		CHECK(explore_open(&p));
+		into_traces = &traces[0];
+		for (bound = 0; bound < 3; bound++) {
+			random_search(0, memory, bound, true, true);
+			states[0] += result.states;
+			random_search(1, memory, bound, false, true);
+			states[1] += result.states;
+			CHECK(same(&finals[0], &finals[1]));
+			random_search(1, memory, bound, false, false);
+			CHECK(same(&finals[0], &finals[1]));
+		}
+		explore_close();
+	}
+	test_current = "lock programs";
+	CHECK(states[1] < states[0]);
+	/* A lock that does not exclude protects nothing. */
+	{
+		struct explore_program p = program(2, broken_ticket_lock);
+
+		p.lock[0] = (struct explore_lock){ &m.v[0], 4, 7 };
+		CHECK(explore_open(&p));
+		search(EXPLORE_SC, 3, false);
+		CHECK_EQ(result.end, EXPLORE_BROKEN);
+		free(result.schedule);
+		explore_close();
+	}
+}
+
 /* ------------------------------------------------------------ real programs */
 
 static const struct explore_range *end_ranges[2];
@@ -764,6 +829,7 @@ int main(void)
 	test_litmus();
 	test_algorithms();
 	test_random_programs();
+	test_lock_programs();
 	test_real_programs();
 	test_files();
 	return test_end();
