@@ -149,7 +149,7 @@ run() {
 	schedules:*) command=(build/dpamt check --quiet --schedules "$schedules" \
 			      --strategy "${test#schedules:}") ;;
 	explore:*) command=(build/dpamt explore --quiet --bound 2 --random 0 --jobs 1 --seconds 55 \
-			    --scenario "$scenarios" --out build/explore \
+			    --scenario "$scenarios" --out build \
 			    --strategy "${test#explore:}") ;;
 	tsan:*)
 		command=("build/tsan/tests/${test#tsan:}")

@@ -60,7 +60,7 @@ for t in bench/tests/test_*.sh; do
 done
 wanted schedules && run schedules "$build/dpamt" check --quiet --schedules "${SCHEDULES:-400}"
 wanted explore && run explore "$build/dpamt" explore --quiet --bound 1 --random 100 --seconds 30 \
-	--out "$build/explore"
+	--out "$build"
 wanted sanitize && run sanitize scripts/check-sanitize.sh
 
 echo "check: $passed passed, $failed failed"

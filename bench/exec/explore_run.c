@@ -102,12 +102,13 @@ static void keep_schedule(const struct explore_config *c, const struct row *row,
 	struct explore_file s = { .memory = row->memory, .schedule = r->schedule,
 				  .nr = r->nr_schedule };
 	struct explore_result again;
-	char file[4096], err[4200];
+	char dir[2048], file[4096], err[4200];
 
 	snprintf(s.strategy, sizeof(s.strategy), "%s", now.strategy);
 	snprintf(s.scenario, sizeof(s.scenario), "%s", row->scenario);
 	snprintf(s.broke, sizeof(s.broke), "%s", r->what);
-	snprintf(file, sizeof(file), "%s/%s-%s-%s.schedule", c->out, now.strategy, row->scenario,
+	snprintf(dir, sizeof(dir), "%s/explore", c->out);
+	snprintf(file, sizeof(file), "%s/%s-%s-%s.schedule", dir, now.strategy, row->scenario,
 		 memory_name[row->memory]);
 	fprintf(out, "\n%s, scenario %s, %s: %s\n\n", now.strategy, row->scenario,
 		memory_name[row->memory], r->what);
@@ -116,7 +117,7 @@ static void keep_schedule(const struct explore_config *c, const struct row *row,
 	if (again.end != EXPLORE_BROKEN)
 		fprintf(out, "the schedule does not show it again: %s\n", again.what);
 	free(again.schedule);
-	if ((mkdir(c->out, 0777) && errno != EEXIST) ||
+	if ((mkdir(c->out, 0777) && errno != EEXIST) || (mkdir(dir, 0777) && errno != EEXIST) ||
 	    explore_file_write(file, &s, err, sizeof(err)))
 		fprintf(out, "the schedule could not be kept in %s\n\n", file);
 	else

@@ -42,7 +42,7 @@ check 'the double REMOVE is named' says 'double REMOVE' "$tmp/out"
 check 'a column per CPU' says '^CPU0  *CPU1' "$tmp/out"
 check 'lines of source are named' says 'scenario_v3.c:[0-9]' "$tmp/out"
 check 'nothing on stderr' [ ! -s "$tmp/err" ]
-schedule=$tmp/v3-last-sc.schedule
+schedule=$tmp/explore/v3-last-sc.schedule
 check 'a schedule file' [ -s "$schedule" ]
 tail -n 1 "$tmp/out" >"$tmp/last"
 check 'the last line counts' says '0 passed, 1 failed' "$tmp/last"
