@@ -9,9 +9,10 @@
 #	scripts/kernel-breaks.sh [NAME..]	all breaks, or those named
 #	scripts/kernel-breaks.sh --table	the breaks as a Markdown table
 #
-# A patch begins with lines of "Break: what is broken", "Class: area", "Boot:
-# arguments of boot.sh" (may be empty) and "Seen-as: extended regular expression",
-# which a line of boot.sh's output must match. Paths are those of the Linux tree.
+# A patch begins with lines of "Break: what is broken", "Class: area", what is run,
+# and "Seen-as: extended regular expression", which a line of the output must match.
+# What is run: "Boot: arguments of boot.sh" (may be empty) or "Tds: STRATEGY", TDs of
+# a few workloads on the emulated host. Paths are those of the Linux tree.
 set -u
 cd "$(dirname "$0")/.." || exit 3
 
@@ -50,6 +51,14 @@ compile() {
 		O="$build/kernel/emu" CC="$compiler" -j"$(nproc)" bzImage
 }
 
+# Short cells that fault, convert and tear down, with strategy $1.
+run_tds() {
+	for workload in fault-storm conversion-storm create-destroy; do
+		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' "$workload" "$1"
+	done | scripts/emu-run.sh ${accel:+--accel=tcg} --timeout=120 \
+		--log="$build/kernel/breaks.boot.log" -
+}
+
 case ${1:-} in
 --table)
 	echo '| break | seen as |'
@@ -81,6 +90,7 @@ done
 [ $# -gt 0 ] || patches=("$breaks"/*.patch)
 
 FOR=emu scripts/kernel-build.sh >/dev/null || exit
+make -s BUILD="$build" guest || die "cannot build dpamt-guest"
 : >"$log"
 # A kernel that was changed would be probed again.
 accel=
@@ -101,8 +111,14 @@ for patch in "${patches[@]}"; do
 		restore
 		continue
 	fi
-	# shellcheck disable=SC2046,SC2086 # several arguments
-	out=$(scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" $(header Boot "$patch") 2>&1)
+	strategy=$(header Tds "$patch")
+	if [ -n "$strategy" ]; then
+		out=$(run_tds "$strategy" 2>&1)
+	else
+		# shellcheck disable=SC2046,SC2086 # several arguments
+		out=$(scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" \
+			$(header Boot "$patch") 2>&1)
+	fi
 	status=$?
 	if [ $status = 1 ] && grep -qE -e "$(header Seen-as "$patch")" <<<"$out"; then
 		echo "caught  $name ($((SECONDS - begin)) s)"
