@@ -101,16 +101,22 @@ $(BUILD)/native/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -c $< -o $@
 
-# Small tables (4 entries), a scheduling point before every shared access.
+# Small tables (4 entries), a call to the executor around every access: the
+# compiler's thread-sanitizer instrumentation without its library (exec/tsan_hooks.c).
+# It goes with no other sanitizer; those see the native flavour.
+CFLAGS_YIELD = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS_ALL)) -fsanitize=thread \
+	-DSHIM_YIELD -DSHIM_TSAN -DTDX_LEVEL_BITS=2
 $(BUILD)/yield/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DSHIM_YIELD -DTDX_LEVEL_BITS=2 -c $< -o $@
+	$(CCACHE) $(CC) $(CFLAGS_YIELD) $(INC_SHIM) -c $< -o $@
 
-# One relocatable object whose names do not meet the native flavour's.
+# One relocatable object whose names do not meet the native flavour's, nor those
+# of a real ThreadSanitizer.
 $(BUILD)/yield.o: $(OBJ_YIELD)
 	$(LD) -r -o $@.tmp $^
-	objcopy --keep-global-symbol=yield_flavour $@.tmp $@
-	rm -f $@.tmp
+	nm -u $@.tmp | sed -n 's/^ *U __tsan_\(.*\)/__tsan_\1 yield_tsan_\1/p' > $@.names
+	objcopy --redefine-syms=$@.names --keep-global-symbol=yield_flavour $@.tmp $@
+	rm -f $@.tmp $@.names
 
 $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

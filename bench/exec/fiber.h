@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Fibers: CPUs that one thread runs in turn. Code of the yielding flavour calls
- * exec_access() before each shared access; the scheduler may go on with any
- * other runnable fiber there. Memory is sequentially consistent: one fiber
- * runs at a time and its accesses take effect at once.
+ * Fibers under a random scheduler: CPUs that one thread runs in turn. Code of
+ * the yielding flavour calls the executor before each shared access
+ * (shim_exec.h); the scheduler may go on with any other runnable fiber there.
+ * Memory is sequentially consistent: one fiber runs at a time and its accesses
+ * take effect at once.
  */
 #ifndef DPAMT_FIBER_H
 #define DPAMT_FIBER_H

@@ -43,9 +43,6 @@ struct scenario_kind {
 };
 
 static char *arena;
-static unsigned int lock_depth[MAX_CPUS];
-/* Outside fibers somebody has to be a CPU. */
-static unsigned int cpu_now;
 
 u64 shim_clock(void)
 {
@@ -422,10 +419,7 @@ static int applies(unsigned int i, const char *strategy)
 
 static void set_cpu(unsigned int cpu)
 {
-	lock_depth[cpu_now] = shim_lock_depth;
 	shim_set_cpu(cpu);
-	shim_lock_depth = lock_depth[cpu];
-	cpu_now = cpu;
 }
 
 static struct scenario *scenario_open(unsigned int i, const char *strategy, uint64_t seed,
@@ -439,8 +433,7 @@ static struct scenario *scenario_open(unsigned int i, const char *strategy, uint
 	};
 	unsigned int cpu;
 
-	memset(lock_depth, 0, sizeof(lock_depth));
-	shim_lock_depth = 0;
+	memset(shim_lock_depths, 0, sizeof(shim_lock_depths));
 	shim_set_nr_cpus(MAX_CPUS);
 	set_cpu(0);
 	shim_clear_warnings();

@@ -12,7 +12,11 @@
 
 __thread unsigned long shim_cpu_offset;
 __thread unsigned int shim_cpu;
+#ifdef SHIM_YIELD
+unsigned int shim_lock_depths[SHIM_NR_CPUS];
+#else
 __thread unsigned int shim_lock_depth;
+#endif
 unsigned int shim_nr_cpus = 1;
 struct shim_mcs shim_mcs[SHIM_NR_CPUS][SHIM_LOCK_NESTING];
 
@@ -31,7 +35,7 @@ void shim_spin_lock_slow(spinlock_t *l)
 
 	WRITE_ONCE(node->next, NULL);
 	WRITE_ONCE(node->ready, 0);
-	SHIM_ACCESS(&l->tail, SHIM_RMW);
+	SHIM_ACCESS(&l->tail, SHIM_RMW, __ATOMIC_ACQ_REL);
 	old = __atomic_exchange_n(&l->tail, me, __ATOMIC_ACQ_REL);
 	if (old) {
 		prev = &shim_mcs[(old - 1) / SHIM_LOCK_NESTING][(old - 1) % SHIM_LOCK_NESTING];
@@ -52,7 +56,7 @@ out:
 void shim_read_lock_slow(rwlock_t *l)
 {
 	spin_lock(&l->wait);
-	SHIM_ACCESS(&l->cnts, SHIM_RMW);
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&l->cnts, SHIM_QR_BIAS, __ATOMIC_RELAXED);
 	smp_cond_load_acquire(&l->cnts, !(VAL & SHIM_QW_LOCKED));
 	spin_unlock(&l->wait);
@@ -65,7 +69,7 @@ void shim_write_lock_slow(rwlock_t *l)
 	spin_lock(&l->wait);
 	if (write_trylock(l))
 		goto out;
-	SHIM_ACCESS(&l->cnts, SHIM_RMW);
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_RELAXED);
 	__atomic_fetch_or(&l->cnts, SHIM_QW_WAITING, __ATOMIC_RELAXED);
 	do {
 		old = smp_cond_load_acquire(&l->cnts, VAL == SHIM_QW_WAITING);

@@ -7,8 +7,8 @@
  * Every access to shared data goes through SHIM_ACCESS(). The native flavour
  * (real threads) compiles it to nothing: an atomic_add_negative() here is the
  * locked add that the kernel emits. The yielding flavour (SHIM_YIELD: fibers)
- * calls the executor before the access, with address, size and kind, and
- * the executor may run another CPU in between. Memory orders are passed on to
+ * calls the executor before the access, with address, size, kind and order, and
+ * the executor may run another CPU in between (shim_exec.h). Memory orders are passed on to
  * the compiler as written, so that ThreadSanitizer judges the strategy's own
  * acquire and release, not stronger ones.
  */
@@ -66,45 +66,55 @@ typedef unsigned int gfp_t;
 #define ____cacheline_aligned_in_smp ____cacheline_aligned
 
 /* ------------------------------------------------------------- executor */
-enum shim_access { SHIM_READ, SHIM_WRITE, SHIM_RMW, SHIM_FENCE };
-
 #ifdef SHIM_YIELD
-/* A scheduling point: another CPU may run before the access is made. */
-void exec_access(const volatile void *addr, unsigned int size, enum shim_access kind);
-/* The current CPU cannot go on until somebody has written to @addr. */
-void exec_block(const volatile void *addr);
-u64 exec_clock(void);
-#define SHIM_ACCESS(ptr, kind) exec_access((ptr), sizeof(*(ptr)), (kind))
+#include "shim_exec.h"
+#endif
+#ifdef SHIM_TSAN
+/* The compiler does not instrument these. */
+void *__tsan_memset(void *to, int byte, size_t n);
+void *__tsan_memmove(void *to, const void *from, size_t n);
+void *__tsan_memcpy(void *to, const void *from, size_t n);
+#define memset(to, byte, n) __tsan_memset((to), (byte), (n))
+#define memmove(to, from, n) __tsan_memmove((to), (from), (n))
+#define memcpy(to, from, n) __tsan_memcpy((to), (from), (n))
+#endif
+/*
+ * In the yielding flavour the hook comes from here, or, where the compiler's
+ * thread-sanitizer instrumentation is on (SHIM_TSAN), from the calls that it puts
+ * around every access, plain ones included.
+ */
+#if defined(SHIM_YIELD) && !defined(SHIM_TSAN)
+#define SHIM_ACCESS(ptr, kind, order) exec_access((ptr), sizeof(*(ptr)), (kind), (order))
 #else
-#define SHIM_ACCESS(ptr, kind) ((void)0)
+#define SHIM_ACCESS(ptr, kind, order) ((void)0)
 #endif
 
 /* ------------------------------------------------------- single accesses */
-#define READ_ONCE(x)                               \
-	({                                         \
-		SHIM_ACCESS(&(x), SHIM_READ);      \
+#define READ_ONCE(x)                                             \
+	({                                                       \
+		SHIM_ACCESS(&(x), SHIM_READ, __ATOMIC_RELAXED);  \
 		__atomic_load_n(&(x), __ATOMIC_RELAXED); \
 	})
 #define WRITE_ONCE(x, v)                                     \
 	({                                                   \
-		SHIM_ACCESS(&(x), SHIM_WRITE);               \
+		SHIM_ACCESS(&(x), SHIM_WRITE, __ATOMIC_RELAXED); \
 		__atomic_store_n(&(x), (v), __ATOMIC_RELAXED); \
 	})
 #define smp_load_acquire(p)                             \
 	({                                              \
-		SHIM_ACCESS((p), SHIM_READ);            \
+		SHIM_ACCESS((p), SHIM_READ, __ATOMIC_ACQUIRE); \
 		__atomic_load_n((p), __ATOMIC_ACQUIRE); \
 	})
 #define smp_store_release(p, v)                              \
 	({                                                   \
-		SHIM_ACCESS((p), SHIM_WRITE);                \
+		SHIM_ACCESS((p), SHIM_WRITE, __ATOMIC_RELEASE); \
 		__atomic_store_n((p), (v), __ATOMIC_RELEASE); \
 	})
 
 #define SHIM_FENCE_POINT()                              \
 	do {                                            \
 		static const int shim_fence;            \
-		SHIM_ACCESS(&shim_fence, SHIM_FENCE);   \
+		SHIM_ACCESS(&shim_fence, SHIM_FENCE, __ATOMIC_SEQ_CST); \
 		(void)shim_fence;                       \
 		__atomic_thread_fence(__ATOMIC_SEQ_CST); \
 	} while (0)
@@ -115,7 +125,7 @@ u64 exec_clock(void);
 
 #define SHIM_TRY_CMPXCHG(ptr, oldp, new, ok, fail)                                        \
 	({                                                                                \
-		SHIM_ACCESS((ptr), SHIM_RMW);                                             \
+		SHIM_ACCESS((ptr), SHIM_RMW, (ok));                                       \
 		__atomic_compare_exchange_n((ptr), (oldp), (new), false, (ok), (fail));   \
 	})
 #define try_cmpxchg(ptr, oldp, new) \
@@ -132,12 +142,12 @@ u64 exec_clock(void);
 	})
 #define xchg(ptr, v)                                            \
 	({                                                      \
-		SHIM_ACCESS((ptr), SHIM_RMW);                   \
+		SHIM_ACCESS((ptr), SHIM_RMW, __ATOMIC_SEQ_CST); \
 		__atomic_exchange_n((ptr), (v), __ATOMIC_SEQ_CST); \
 	})
 #define xadd(ptr, v)                                             \
 	({                                                       \
-		SHIM_ACCESS((ptr), SHIM_RMW);                    \
+		SHIM_ACCESS((ptr), SHIM_RMW, __ATOMIC_SEQ_CST); \
 		__atomic_fetch_add((ptr), (v), __ATOMIC_SEQ_CST); \
 	})
 

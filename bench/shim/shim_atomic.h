@@ -27,22 +27,22 @@ typedef struct {
 #define SHIM_ATOMIC_OP(pfx, type, T, suffix, order)                                             \
 	static __always_inline T pfx##_add_return##suffix(T i, type *v)                         \
 	{                                                                                       \
-		SHIM_ACCESS(&v->counter, SHIM_RMW);                                             \
+		SHIM_ACCESS(&v->counter, SHIM_RMW, order);                                      \
 		return __atomic_add_fetch(&v->counter, i, order);                               \
 	}                                                                                       \
 	static __always_inline T pfx##_sub_return##suffix(T i, type *v)                         \
 	{                                                                                       \
-		SHIM_ACCESS(&v->counter, SHIM_RMW);                                             \
+		SHIM_ACCESS(&v->counter, SHIM_RMW, order);                                      \
 		return __atomic_sub_fetch(&v->counter, i, order);                               \
 	}                                                                                       \
 	static __always_inline T pfx##_fetch_add##suffix(T i, type *v)                          \
 	{                                                                                       \
-		SHIM_ACCESS(&v->counter, SHIM_RMW);                                             \
+		SHIM_ACCESS(&v->counter, SHIM_RMW, order);                                      \
 		return __atomic_fetch_add(&v->counter, i, order);                               \
 	}                                                                                       \
 	static __always_inline bool pfx##_add_negative##suffix(T i, type *v)                    \
 	{                                                                                       \
-		SHIM_ACCESS(&v->counter, SHIM_RMW);                                             \
+		SHIM_ACCESS(&v->counter, SHIM_RMW, order);                                      \
 		return __atomic_add_fetch(&v->counter, i, order) < 0;                           \
 	}                                                                                       \
 	static __always_inline bool pfx##_try_cmpxchg##suffix(type *v, T *old, T new)           \
@@ -124,7 +124,7 @@ static __always_inline bool test_and_set_bit(unsigned long nr, volatile unsigned
 {
 	unsigned long *w = SHIM_BIT_WORD(nr, addr), bit = BIT(nr % BITS_PER_LONG);
 
-	SHIM_ACCESS(w, SHIM_RMW);
+	SHIM_ACCESS(w, SHIM_RMW, __ATOMIC_SEQ_CST);
 	return __atomic_fetch_or(w, bit, __ATOMIC_SEQ_CST) & bit;
 }
 
@@ -132,7 +132,7 @@ static __always_inline bool test_and_clear_bit(unsigned long nr, volatile unsign
 {
 	unsigned long *w = SHIM_BIT_WORD(nr, addr), bit = BIT(nr % BITS_PER_LONG);
 
-	SHIM_ACCESS(w, SHIM_RMW);
+	SHIM_ACCESS(w, SHIM_RMW, __ATOMIC_SEQ_CST);
 	return __atomic_fetch_and(w, ~bit, __ATOMIC_SEQ_CST) & bit;
 }
 

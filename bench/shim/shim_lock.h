@@ -25,7 +25,13 @@ struct shim_mcs {
 } __aligned(SMP_CACHE_BYTES);
 
 extern struct shim_mcs shim_mcs[SHIM_NR_CPUS][SHIM_LOCK_NESTING];
+#ifdef SHIM_YIELD
+/* Fibers share a thread: the nesting is the CPU's. */
+extern unsigned int shim_lock_depths[SHIM_NR_CPUS];
+#define shim_lock_depth shim_lock_depths[shim_cpu]
+#else
 extern __thread unsigned int shim_lock_depth;
+#endif
 
 typedef struct {
 	union {
@@ -120,13 +126,13 @@ static __always_inline void write_lock(rwlock_t *l)
 
 static __always_inline void read_unlock(rwlock_t *l)
 {
-	SHIM_ACCESS(&l->cnts, SHIM_RMW);
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_RELEASE);
 	__atomic_fetch_sub(&l->cnts, SHIM_QR_BIAS, __ATOMIC_RELEASE);
 }
 
 static __always_inline void write_unlock(rwlock_t *l)
 {
-	SHIM_ACCESS(&l->cnts, SHIM_RMW);
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_RELEASE);
 	__atomic_fetch_and(&l->cnts, ~SHIM_QW_LOCKED, __ATOMIC_RELEASE);
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between the yielding flavour and whatever executor runs it on fibers: what the
+ * code tells of each shared access, and whom. One executor at a time per thread;
+ * with none (exec_now is NULL: set-up, audits) an access is just an access.
+ */
+#ifndef SHIM_EXEC_H
+#define SHIM_EXEC_H
+
+#include <stdint.h>
+
+enum shim_access { SHIM_READ, SHIM_WRITE, SHIM_RMW, SHIM_FENCE };
+
+struct exec_ops {
+	/*
+	 * A scheduling point: the CPU is about to make this access, @order as in
+	 * __ATOMIC_*; others may run before this returns. A fence has an address
+	 * that nobody shares. @pc: in the code that makes the access.
+	 */
+	void (*access)(const volatile void *addr, unsigned int size, enum shim_access kind,
+		       int order, const void *pc);
+	/* The CPU cannot go on until somebody has written to @addr. */
+	void (*block)(const volatile void *addr);
+	uint64_t (*clock)(void);
+	/*
+	 * The rest is for the instrumented build (SHIM_TSAN) and may be NULL. load
+	 * and store make the access themselves, after access(): an executor with
+	 * store buffers delivers and keeps values there. plain() comes before a plain
+	 * access, wrote() after an RMW.
+	 */
+	uint64_t (*load)(const volatile void *addr, unsigned int size);
+	void (*store)(volatile void *addr, unsigned int size, uint64_t value);
+	void (*wrote)(const volatile void *addr, unsigned int size, uint64_t old);
+	void (*plain)(const volatile void *addr, unsigned int size, enum shim_access kind,
+		      const void *pc);
+};
+
+extern __thread const struct exec_ops *exec_now;
+
+static inline void exec_access(const volatile void *addr, unsigned int size,
+			       enum shim_access kind, int order)
+{
+	if (__builtin_expect(!!exec_now, 1))
+		exec_now->access(addr, size, kind, order, NULL);
+}
+
+static inline void exec_block(const volatile void *addr)
+{
+	if (exec_now)
+		exec_now->block(addr);
+}
+
+static inline uint64_t exec_clock(void)
+{
+	return exec_now ? exec_now->clock() : 0;
+}
+
+#endif
