@@ -8,7 +8,7 @@
 #include "emu/module/leaves.h"
 #include "td/machine.h"
 
-static inline enum cost leaf_cost(u64 leaf)
+static inline enum cost leaf_cost(uint64_t leaf)
 {
 	switch (leaf) {
 	case EMU_TDH_PHYMEM_PAMT_ADD:
