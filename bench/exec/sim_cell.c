@@ -17,24 +17,28 @@
 #include "shim/shim_exec.h"
 #include "shim_runtime.h"
 
-/* Of so many blocks one is simulated in full. */
+/*
+ * Of so many blocks one is simulated in full, by all CPUs at the same time: what an
+ * access costs depends on what the others do, so nobody charges while anybody learns.
+ */
 #define BLOCK_SAMPLE 64
 /* Pages at the front of every block that are simulated. */
 #define BLOCK_FRONT 2
-/* A CPU that charges pages looks at the others' clocks so often. */
-#define BLOCK_SYNC 32
 
 /* What a block's accesses cost, by what is done to its pages. */
 enum block_work { BLOCK_FAULT, BLOCK_ZAP, BLOCK_NR };
 
 struct block_mean {
-	u64 sum_ps, pages;
+	u64 sum_ps, pamt_ns, pages;	/* without get and put; those */
+	u64 charged;		/* pages since they were learnt */
+	u32 window;		/* that it has learnt in, or learns in; 0: not at this work */
+	bool learning;
 };
 
 /* A page under way. */
 struct page {
-	bool open, full;	/* full: no access of it was left out */
-	u64 start, constants, transitions;
+	bool open, full;	/* full: nothing left out, and get and put were fast */
+	u64 start, constants, pamt_ns;
 };
 
 struct cpu {
@@ -43,9 +47,7 @@ struct cpu {
 	struct pamt_stats *stats;
 	u64 entered, queued;	/* of the SEAMCALL under way */
 	u64 constants;		/* ps charged from the machine file */
-	u64 transitions;
 	u32 draws[COST_NR];
-	u32 charged;		/* pages since the last look at the others */
 	struct block_mean mean[BLOCK_NR];
 	struct page page;
 	bool zapping;
@@ -61,6 +63,8 @@ static struct {
 	struct cpu *cpu;
 	bool block, exact;	/* exact: every get and put takes a lock, so each is simulated */
 	u64 muted;
+	u32 window[BLOCK_NR];
+	unsigned int learning[BLOCK_NR];	/* CPUs */
 } sc;
 
 static struct cpu *this_cpu(void)
@@ -79,7 +83,11 @@ u64 shim_clock(void)
  */
 u64 sim_strategy_clock(void)
 {
-	if (exec_now && sim_muted()) {
+	if (!exec_now)
+		return 0;
+	if (!sc.exact)
+		this_cpu()->page.full = false;
+	if (sim_muted()) {
 		sim_unmute();
 		sim_sync();
 	}
@@ -123,24 +131,77 @@ static void hook_spend(struct world *world, enum cost cost)
 
 /* ------------------------------------------------------------- block mode */
 
+static void window_leave(struct cpu *c, enum block_work work)
+{
+	struct block_mean *m = &c->mean[work];
+
+	sc.learning[work] -= m->learning;
+	m->learning = false;
+	m->window = 0;
+}
+
+/* This CPU is at @work: does it know what a page costs, and does everybody else? */
+static bool window_known(struct cpu *c, enum block_work work)
+{
+	struct block_mean *m = &c->mean[work];
+
+	if (m->window != sc.window[work]) {
+		sc.learning[work] += !m->learning;
+		m->window = sc.window[work];
+		m->learning = true;
+		m->sum_ps = m->pamt_ns = m->pages = m->charged = 0;
+	}
+	return !sc.learning[work];
+}
+
+static void window_learn(struct cpu *c, enum block_work work, u64 ps, u64 pamt_ns)
+{
+	struct block_mean *m = &c->mean[work];
+
+	/* What comes while only the others learn is as they find it, so it counts too. */
+	m->sum_ps += ps > pamt_ns * SIM_PS ? ps - pamt_ns * SIM_PS : 0;
+	m->pamt_ns += pamt_ns;
+	if (++m->pages < EMU_ENTRIES || !m->learning)
+		return;
+	m->learning = false;
+	sc.learning[work]--;
+}
+
+/* Is page @gpa to be charged? */
+static bool may_charge(struct cpu *c, enum block_work work, u64 gpa)
+{
+	struct block_mean *m = &c->mean[work];
+
+	if (!sc.block || !window_known(c, work) ||
+	    (gpa >> PAGE_SHIFT & (EMU_ENTRIES - 1)) < BLOCK_FRONT)
+		return false;
+	if (++m->charged < (u64)BLOCK_SAMPLE * EMU_ENTRIES)
+		return true;
+	sc.window[work]++;
+	return false;
+}
+
 static void page_begin(struct cpu *c, bool charge)
 {
 	c->page = (struct page){
 		.open = true, .full = !charge, .start = sim_now(), .constants = c->constants,
-		.transitions = c->transitions,
+		.pamt_ns = sc.r->world.cpu[shim_cpu].pamt_ns,
 	};
 	if (!charge)
 		return;
 	sc.muted++;
-	if (++c->charged % BLOCK_SYNC == 0)
-		sim_sync();
-	c->page.start = sim_now();
+	/* The allocator gives pages out in the order of time. */
+	sim_sync();
 	sim_mute(!sc.exact);
 }
 
-/* Learn from a page that was simulated; charge one that was not for its accesses. */
+/*
+ * Learn from a page that was simulated; charge one that was not for its accesses.
+ * Where each get and put is simulated their time is no part of the charge.
+ */
 static void page_end(struct cpu *c, enum block_work work)
 {
+	u64 *pamt_ns = &sc.r->world.cpu[shim_cpu].pamt_ns;
 	struct block_mean *m = &c->mean[work];
 	struct page *p = &c->page;
 
@@ -148,31 +209,23 @@ static void page_end(struct cpu *c, enum block_work work)
 		return;
 	p->open = false;
 	if (sim_muted()) {
-		if (m->pages)
-			sim_charge(m->sum_ps / m->pages);
-		sim_unmute();
-	} else if (p->full && p->transitions == c->transitions) {
-		m->sum_ps += sim_now() - p->start - (c->constants - p->constants);
-		m->pages++;
-		/* The last block counts most. */
-		if (m->pages == 1024) {
-			m->sum_ps /= 2;
-			m->pages /= 2;
+		sim_charge(m->sum_ps / m->pages);
+		if (!sc.exact) {
+			u64 ns = m->pamt_ns * (m->charged + 1) / m->pages -
+				 m->pamt_ns * m->charged / m->pages;
+
+			sim_charge(ns * SIM_PS);
+			*pamt_ns += ns;
 		}
+		sim_unmute();
+	} else if (p->full && sc.learning[work]) {
+		window_learn(c, work, sim_now() - p->start - (c->constants - p->constants),
+			     *pamt_ns - p->pamt_ns);
 	}
 }
 
-/* Is page @gpa of what began at @first to be charged? */
-static bool may_charge(const struct cpu *c, enum block_work work, u64 gpa, u64 first)
-{
-	u64 index = gpa >> PAGE_SHIFT & (EMU_ENTRIES - 1);
-
-	return sc.block && index >= BLOCK_FRONT && c->mean[work].pages >= EMU_ENTRIES / 2 &&
-	       ((gpa >> EMU_2M_SHIFT) - (first >> EMU_2M_SHIFT)) % BLOCK_SAMPLE;
-}
-
-/* The page that a vCPU is about to touch, if it streams: true, with where the stream began. */
-static bool streams(const struct run_vcpu *v, u64 *gpa, u64 *first)
+/* The page that a vCPU is about to touch, if it streams. */
+static bool streams(const struct run_vcpu *v, u64 *gpa)
 {
 	const struct td_insn *in;
 
@@ -182,12 +235,10 @@ static bool streams(const struct run_vcpu *v, u64 *gpa, u64 *first)
 	if (in->flags)
 		return false;
 	if (in->op == TD_OP_TOUCH && in->b == TD_PAGE_4K) {
-		*first = in->a;
 		*gpa = in->a + (u64)v->cpu.index * in->b;
 		return true;
 	}
 	if (in->op == TD_OP_WALK) {
-		*first = v->cpu.chunk - (u64)v->cpu.index * TD_PAGE_2M;
 		*gpa = v->cpu.chunk + (u64)v->cpu.sub * TD_PAGE_4K;
 		return v->cpu.sub != 0;
 	}
@@ -206,7 +257,7 @@ static u64 hook_enter(struct world *world, const struct emu_call *call)
 
 		page_end(c, BLOCK_ZAP);
 		if (!(call->args->rcx & 7))
-			page_begin(c, may_charge(c, BLOCK_ZAP, gpa, 0));
+			page_begin(c, may_charge(c, BLOCK_ZAP, gpa));
 	}
 	c->entered = sim_now();
 	c->queued = sim_queued();
@@ -239,7 +290,6 @@ static void hook_pair(struct world *world, int delta)
 	struct run_worker *w = &sc.r->worker[0];
 
 	(void)world;
-	this_cpu()->transitions++;
 	if (w->nr_events == w->max_events) {
 		size_t max = w->max_events ? 2 * w->max_events : 1 << 16;
 		struct pair_event *e = realloc(w->event, max * sizeof(*e));
@@ -298,21 +348,24 @@ void run_snapshot(struct run_worker *w)
 
 static bool step_vcpu(struct run_worker *w, struct cpu *c, struct run_vcpu *v)
 {
-	bool ended = v->ended, fresh = !v->barrier_id, progress;
+	bool ended = v->ended, progress;
 	bool barrier = v->program && v->cpu.pc < v->cpu.count &&
 		       v->program->insn[v->cpu.pc].op == TD_OP_BARRIER;
-	u64 gpa, first, wait;
-	struct host_td *host = v->td->host;
+	bool runs = v->life && !v->ended && v->life == v->td->running_life;
+	u64 gpa, wait;
 
-	if (host && v->life && !v->ended && v->life == v->td->running_life &&
-	    !host->vcpu[v->id].fault_start && streams(v, &gpa, &first))
-		page_begin(c, may_charge(c, BLOCK_FAULT, gpa, first));
+	if (runs && !v->td->host->vcpu[v->id].fault_start) {
+		if (streams(v, &gpa))
+			page_begin(c, may_charge(c, BLOCK_FAULT, gpa));
+		else
+			window_leave(c, BLOCK_FAULT);
+	}
 	wait = c->stats->wait_ns[0] + c->stats->wait_ns[1];
 	progress = task_step_vcpu(w, v);
 	v->td->wait_ns += c->stats->wait_ns[0] + c->stats->wait_ns[1] - wait;
 	if (sim_muted())
 		sim_unmute();
-	if (v->ended != ended || (barrier && fresh && progress) || (barrier && progress))
+	if (v->ended != ended || (barrier && progress))
 		sim_wake_idle();
 	if (progress || !v->td->host || !v->td->host->vcpu[v->id].fault_start)
 		return progress;
@@ -331,6 +384,8 @@ static bool step_td(struct run_worker *w, struct cpu *c, struct run_td *td)
 	progress = task_step_td(w, td);
 	page_end(c, BLOCK_ZAP);
 	c->zapping = false;
+	if (state == TD_TEARDOWN_STATE && td->state != state)
+		window_leave(c, BLOCK_ZAP);
 	td->wait_ns += c->stats->wait_ns[0] + c->stats->wait_ns[1] - wait;
 	if (td->state != state)
 		sim_wake_idle();
@@ -431,6 +486,31 @@ static bool seat(struct seating *s, const struct model_config *c, struct cell *c
 	return s->nr;
 }
 
+/*
+ * A host that has run for a while: each CPU's page list is used up to some point of
+ * its own. With lists that all begin empty the CPUs would fill them in step for ever.
+ */
+static bool warm_lists(struct run *r, unsigned int nr, u64 **held, u64 *nr_held)
+{
+	unsigned int cpu, i;
+	u64 z, hpa;
+
+	*nr_held = 0;
+	*held = calloc((size_t)nr * PHYS_BATCH, sizeof(**held));
+	for (cpu = 0; *held && cpu < nr; cpu++) {
+		shim_set_cpu(cpu);
+		z = (r->c->seed + cpu) * 0x9E3779B97F4A7C15ull;
+		for (i = (z >> 32) % PHYS_BATCH; i; i--) {
+			hpa = phys_alloc_kernel(&r->world.phys);
+			if (!hpa)
+				break;
+			(*held)[(*nr_held)++] = hpa;
+		}
+	}
+	shim_set_cpu(0);
+	return *held;
+}
+
 static void run_cell(struct run *r, const struct seating *seats, const char *base,
 		     struct cell *cell, struct sim_figures *f)
 {
@@ -446,13 +526,16 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 		.arg = r,
 		.switched = shim_set_cpu,
 	};
+	u64 end, *held, nr_held;
 	unsigned int i;
 	int ret;
-	u64 end;
 
 	for (i = 0; i < seats->nr; i++)
 		sc.cpu[i].stats = per_cpu_ptr(r->world.pamt.stats, i);
-	ret = sim_fibers(&setup, f);
+	ret = warm_lists(r, seats->nr, &held, &nr_held) ? sim_fibers(&setup, f) : -ENOMEM;
+	while (nr_held)
+		phys_free_kernel(&r->world.phys, held[--nr_held]);
+	free(held);
 	f->muted = sc.muted;
 	if (ret) {
 		cell->status = ret == -EDEADLK ? CELL_VIOLATION : CELL_FAILED;
@@ -527,6 +610,7 @@ static void simulate(const struct model_config *c, const struct sim_options *o,
 	shim_set_cpu(0);
 	shim_clear_warnings();
 	sc.block = o->block;
+	sc.window[BLOCK_FAULT] = sc.window[BLOCK_ZAP] = 1;
 	sc.exact = c->ops->primitive == PAMT_PRIM_LOCK;
 	if (prepare(r, s) && !world_init(&r->world, &wc, cell->reason, sizeof(cell->reason))) {
 		cell->status = CELL_OK;
