@@ -5,8 +5,8 @@
  * simulated on that machine.
  *
  * How long an owner goes on using a line that was asked for (keep) cannot be seen
- * directly. Two CPUs that add to one word make keep / rmw + 1 additions each in the
- * time of two transfers, so it follows from what one addition takes them.
+ * directly. Two CPUs that add to one word make keep / rmw additions each, rounded up, in
+ * the time of two transfers, so it follows from what one addition takes them.
  */
 #include "cli/simulate.h"
 #include "cli/memory.h"
@@ -123,12 +123,12 @@ static void write_lines(FILE *f, const struct calibration *c)
 	char text[200];
 
 	rmw = most(rmw, local);
-	keep = contended < 2 * local ? (2 * local / contended - 1) * rmw +
-					       2 * local % contended * rmw / contended :
-				       0;
+	/* The last of the additions begins before the time is over, on average half of one. */
+	keep = 2 * local * rmw / contended;
+	keep = keep > rmw / 2 ? keep - rmw / 2 : 0;
 	fprintf(f, "\n[line]\n");
 	line(f, "read_hit", most(c->lines.read, rmw), c->lines.read * 4 / 5, c->lines.read * 6 / 5,
-	     "measured: what a load adds to a cmpxchg on the same line");
+	     "measured: what a load adds to a cmpxchg on the same line, mean of one word and 1024");
 	line(f, "write_hit", most(c->lines.write, rmw), c->lines.write * 4 / 5, c->lines.write * 6 / 5,
 	     "measured: what a store adds between locked adds");
 	line(f, "rmw_hit", rmw, rmw * 4 / 5, rmw * 6 / 5, "measured: locked add on an own line");
@@ -155,7 +155,7 @@ static void write_lines(FILE *f, const struct calibration *c)
 	     "measured: dependent loads over 64 MiB that was flushed");
 	snprintf(text, sizeof(text),
 		 "measured: a locked add takes %.1f ns where two CPUs add to one word; derived: keep = (2 "
-		 "x local / that - 1) x rmw_hit",
+		 "x local / that - 1/2) x rmw_hit",
 		 contended / 1e3);
 	line(f, "keep", most(keep, local), 0, local, text);
 }

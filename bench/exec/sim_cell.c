@@ -85,7 +85,7 @@ u64 sim_strategy_clock(void)
 {
 	if (!exec_now)
 		return 0;
-	if (!sc.exact)
+	if (sc.cpu && !sc.exact)
 		this_cpu()->page.full = false;
 	if (sim_muted()) {
 		sim_unmute();

@@ -132,6 +132,13 @@ static void queue(const struct sim_line *line, uint64_t now, struct sim_access *
 	a->queued = line->free_at > now ? line->free_at - now : 0;
 }
 
+/* The owner loses the line by a transfer of @move ps, and may use it while the request is on its way. */
+static void lend(const struct sim_lines *s, struct sim_line *line, uint64_t move)
+{
+	line->prev = line->owner;
+	line->keep = (uint32_t)(move > s->ps[LINE_keep] ? move - s->ps[LINE_keep] : 0);
+}
+
 static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int cpu, uint64_t now,
 		      struct sim_access *a)
 {
@@ -154,7 +161,7 @@ static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int c
 	} else {
 		a->done = start + transfer(s, owner, cpu);
 		line->free_at = a->done;
-		line->prev = 0;
+		lend(s, line, a->done - start);
 		line->owner = 0;
 		line->set = set_new(s);
 		set = set_of(s, line->set);
@@ -187,8 +194,7 @@ static void write_line(struct sim_lines *s, struct sim_line *line, unsigned int 
 
 	queue(line, now, a);
 	move = acquire(s, line, cpu);
-	line->prev = line->owner;
-	line->keep = (uint32_t)(move > s->ps[LINE_keep] ? move - s->ps[LINE_keep] : 0);
+	lend(s, line, move);
 	line->owner = (uint16_t)(cpu + 1);
 	set_drop(s, line);
 	line->free_at = now + a->queued + move;

@@ -31,6 +31,7 @@ int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b,
 
 /* What get and put of a strategy take, in ps per get and put, as sim.h's struct sim_micro. */
 struct twin_micro {
+	uint64_t call;		/* one CPU, one word, with the two calls */
 	uint64_t same, apart;
 };
 
