@@ -261,6 +261,7 @@ static u64 hook_enter(struct world *world, const struct emu_call *call)
 	}
 	c->entered = sim_now();
 	c->queued = sim_queued();
+	sim_in_call(true);
 	return 0;
 }
 
@@ -272,6 +273,7 @@ static void hook_hold(struct world *world, const struct emu_call *call)
 	u64 until = c->entered + ps + (sim_queued() - c->queued), now = sim_now();
 
 	(void)world;
+	sim_in_call(false);
 	sc.r->worker[0].seamcalls++;
 	/* Somebody is in the way: from here on it matters when things happen. */
 	if (busy && sim_muted())

@@ -33,6 +33,7 @@ struct sim_cpu {
 	bool idle;		/* waits for an event */
 	bool asleep;		/* the same, in the heap with the time when it wakes by itself */
 	bool blocked;
+	bool in_call;
 };
 
 static struct {
@@ -177,6 +178,11 @@ void sim_charge(uint64_t ps)
 	sim.cpu[sim.current].now += ps;
 }
 
+void sim_in_call(bool in)
+{
+	sim.cpu[sim.current].in_call = in;
+}
+
 void sim_spend(uint64_t ps)
 {
 	sim.cpu[sim.current].now += ps;
@@ -264,7 +270,7 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	if (kind != SHIM_READ && kind != SHIM_WRITE && c->now < c->drained)
 		c->now = c->drained;
 	if (kind == SHIM_FENCE) {
-		c->now += sim.lines.ps[LINE_rmw_hit];
+		c->now += c->in_call ? 0 : sim.lines.ps[LINE_rmw_hit];
 		return;
 	}
 	line = line_of(addr);
@@ -277,7 +283,7 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	sim_line_access(&sim.lines, line, sim.current,
 			kind == SHIM_READ ? SIM_READ : kind == SHIM_WRITE ? SIM_WRITE : SIM_RMW,
 			c->now, &a);
-	c->now = a.done;
+	c->now = c->in_call ? c->now + a.queued : a.done;
 	c->queued += a.queued;
 	if (kind == SHIM_READ)
 		return;

@@ -53,6 +53,11 @@ void sim_sync(void);
 /* Nothing to do until @at, or until somebody calls sim_wake_idle(). UINT64_MAX: no time. */
 void sim_idle(uint64_t at);
 void sim_wake_idle(void);
+/*
+ * In a call whose time is known as a whole an access costs only what it waits behind
+ * others' transfers; the rest of it is in that time.
+ */
+void sim_in_call(bool in);
 /* Time this CPU has waited behind transfers of lines so far. */
 uint64_t sim_queued(void);
 /*
