@@ -129,13 +129,15 @@ $(BUILD)/yield.o: $(OBJ_YIELD)
 # they would be half of the time.
 SIM_NOLOCK := $(if $(shell echo 'int x;' | $(CC) -Wa,-momit-lock-prefix=yes -c -x c - \
 	-o /dev/null 2>&1),,-Wa,-momit-lock-prefix=yes)
+# No sanitizer: fibers and a memory of its own would only confuse it.
+CFLAGS_SIM = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS_ALL))
 SIM_STRATEGY = $(if $(findstring /pamt/,$<),-Dexec_now=exec_strategy -Dshim_clock=sim_strategy_clock)
 $(BUILD)/sim/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DSHIM_YIELD $(SIM_STRATEGY) $(SIM_NOLOCK) -c $< -o $@
+	$(CCACHE) $(CC) $(CFLAGS_SIM) $(INC_SHIM) -DSHIM_YIELD $(SIM_STRATEGY) $(SIM_NOLOCK) -c $< -o $@
 $(BUILD)/simtasks/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -c $< -o $@
+	$(CCACHE) $(CC) $(CFLAGS_SIM) $(INC_SHIM) -c $< -o $@
 
 # Its memory comes from exec/sim_heap.c: the same lines in every run.
 $(BUILD)/sim.o: $(OBJ_SIM)
