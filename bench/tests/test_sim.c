@@ -10,6 +10,7 @@
 
 #include "exec/sim.h"
 #include "exec/sweep.h"
+#include "shim_exec.h"
 #include "tests/td_fixtures.h"
 
 static const char *const machines[] = { "bench/machines", NULL };
@@ -87,6 +88,39 @@ static void lines(void)
 	GO(3, RMW, 20003, 137 + 5);
 #undef GO
 	sim_lines_free(&s);
+}
+
+/* Two CPUs that meet at one word at their own pace: neither runs ahead of the other. */
+static u64 ends[2];
+
+static void meet(void *arg, unsigned int cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		sim_charge((2 + cpu) * 1000000ull);
+		exec_now->access(arg, 4, SHIM_RMW, __ATOMIC_SEQ_CST, NULL);
+	}
+	ends[cpu] = sim_now();
+}
+
+static void nobody(unsigned int cpu)
+{
+	(void)cpu;
+}
+
+static void in_order(void)
+{
+	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static char word[64] __aligned(64);
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = word, .size = 64,
+			       .body = meet, .arg = word, .switched = nobody };
+	struct sim_figures f;
+
+	CHECK_EQ(sim_fibers(&s, &f), 0);
+	CHECK_EQ(f.accesses, 20);
+	CHECK(ends[0] < 20002000 && ends[1] < 30002000);
 }
 
 static void places(void)
@@ -261,6 +295,7 @@ int main(void)
 	test_begin("sim");
 	go_to_root(__FILE__);
 	TEST(lines);
+	TEST(in_order);
 	TEST(places);
 	TEST(grids);
 	TEST(repeats);
