@@ -47,7 +47,11 @@ SRC_FLAVOUR := $(filter-out %_kunit.c,$(wildcard $(KSRC)/pamt/*.c $(KSRC)/emu/mo
 	bench/exec/host_td.c
 # Fibers only: what runs on them.
 SRC_YIELD := $(SRC_FLAVOUR) $(wildcard bench/exec/scenario*.c)
-SRC_EXEC := $(filter-out $(SRC_YIELD) bench/exec/cost_loop.c,$(wildcard bench/exec/*.c))
+# The simulated machine: its own copy of the flavour's sources, and what steps them,
+# which is not instrumented.
+SRC_SIM := bench/exec/sim_cell.c bench/exec/sim_micro.c
+SRC_SIM_TASKS := $(SRC_SIM) bench/exec/tasks.c bench/exec/collect.c
+SRC_EXEC := $(filter-out $(SRC_YIELD) $(SRC_SIM) bench/exec/cost_loop.c,$(wildcard bench/exec/*.c))
 SRC_PLAIN := $(wildcard bench/measure/*.c bench/stats/*.c bench/report/*.c bench/td/*.c)
 SRC_CLI := $(wildcard bench/cli/*.c)
 SRC_TEST := $(wildcard bench/tests/test_*.c)
@@ -57,6 +61,7 @@ STRATEGIES := $(notdir $(basename $(shell grep -l '^const struct pamt_ops pamt_'
 obj = $(patsubst %.c,$(BUILD)/$(2)/%.o,$(1))
 OBJ_NATIVE := $(call obj,$(SRC_FLAVOUR) $(SRC_EXEC),native)
 OBJ_YIELD := $(call obj,$(SRC_YIELD),yield)
+OBJ_SIM := $(call obj,$(SRC_FLAVOUR),sim) $(call obj,$(SRC_SIM_TASKS),simtasks)
 OBJ_PLAIN := $(call obj,$(SRC_PLAIN),plain)
 OBJ_CLI := $(call obj,$(SRC_CLI),plain)
 OBJ_COST := $(STRATEGIES:%=$(BUILD)/cost/%.o)
@@ -118,6 +123,29 @@ $(BUILD)/yield.o: $(OBJ_YIELD)
 	objcopy --redefine-syms=$@.names --keep-global-symbol=yield_flavour $@.tmp $@
 	rm -f $@.tmp $@.names
 
+# Full tables, inline hooks. The strategies' files have an executor pointer and a
+# clock of their own: block mode tells their accesses from others, and their slow path.
+# One thread runs all of it, so where the assembler can leave lock prefixes out it does:
+# they would be half of the time.
+SIM_NOLOCK := $(if $(shell echo 'int x;' | $(CC) -Wa,-momit-lock-prefix=yes -c -x c - \
+	-o /dev/null 2>&1),,-Wa,-momit-lock-prefix=yes)
+# No sanitizer: fibers and a memory of its own would only confuse it.
+CFLAGS_SIM = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS_ALL))
+SIM_STRATEGY = $(if $(findstring /pamt/,$<),-Dexec_now=exec_strategy -Dshim_clock=sim_strategy_clock)
+$(BUILD)/sim/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_SIM) $(INC_SHIM) -DSHIM_YIELD $(SIM_STRATEGY) $(SIM_NOLOCK) -c $< -o $@
+$(BUILD)/simtasks/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_SIM) $(INC_SHIM) -c $< -o $@
+
+# Its memory comes from exec/sim_heap.c: the same lines in every run.
+$(BUILD)/sim.o: $(OBJ_SIM)
+	$(LD) -r -o $@.tmp $^
+	objcopy --redefine-sym posix_memalign=sim_memalign --redefine-sym free=sim_free \
+		--keep-global-symbol=sim_flavour $@.tmp $@
+	rm -f $@.tmp
+
 $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_PLAIN) -c $< -o $@
@@ -128,7 +156,7 @@ $(BUILD)/cost/%.o: bench/exec/cost_loop.c $(BUILD)/flags
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -DCOST_SYMBOL=cost_$* \
 		-Dpamt_$*_ops=cost_$*_ops -c $< -o $@
 
-$(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o $(BUILD)/payload/embed.o
+$(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o $(BUILD)/sim.o $(BUILD)/payload/embed.o
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
@@ -198,5 +226,5 @@ distclean:
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
 
--include $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
+-include $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_SIM:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
 	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(TESTS:=.d)

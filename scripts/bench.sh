@@ -10,6 +10,12 @@ cd "$(dirname "$0")/.." || exit 3
 
 dpamt=${1:-build/dpamt}
 out=${OUT:-results}
-exec "$dpamt" run --on "${ON:-model}" --strategy "${STRATEGIES:-all}" \
+"$dpamt" run --on "${ON:-model}" --strategy "${STRATEGIES:-all}" \
 	--workload "${WORKLOADS:-boot-10x16g,fault-storm,conversion-storm}" \
-	--runs "${BLOCKS:-8}" --out "$out"
+	--runs "${BLOCKS:-8}" --out "$out" || exit
+[ "${ON:-model}" = model ] && [ "${PROJECT:-gnr-2s}" != none ] || exit 0
+echo
+echo "Projection onto a large host"
+echo "============================"
+exec "$dpamt" simulate --sweep vcpus=64:256,lone=0:50% --machine "${PROJECT:-gnr-2s}" \
+	--strategy "${STRATEGIES:-all}" --out "$out"

@@ -132,7 +132,7 @@ void executor_choices(struct choices *c)
 	} list[] = {
 		{ "model", "strategy and module on pinned threads, real contention, modelled costs",
 		  true },
-		{ "sim", "the same on a simulated machine, beyond the CPUs present", false },
+		{ "sim", "the same on a simulated machine, beyond the CPUs present", true },
 		{ "explore", "every interleaving within bounds, for correctness", false },
 		{ "emu", "patched kernel on an emulated TDX host", false },
 		{ "hw", "patched kernel on a TDX host", false },

@@ -49,6 +49,8 @@ int verb_list(const struct options *o);
 int verb_run(const struct options *o);
 int verb_check(const struct options *o);
 int verb_explore(const struct options *o);
+int verb_simulate(const struct options *o);
+int verb_calibrate(const struct options *o);
 int verb_compare(const struct options *o);
 int verb_report(const struct options *o);
 int verb_help(const struct options *o);

@@ -42,6 +42,21 @@ const struct verb verbs[NR_VERBS] = {
 		"CPU and kept as a schedule file. Exits 0 only if all was searched.",
 		"dpamt explore --strategy lockless --memory tso --bound 4", verb_explore,
 	},
+	[VERB_SIMULATE] = {
+		"simulate", "", 0,
+		"run strategies on a simulated machine of up to 1024 CPUs",
+		"As run --on sim, and on top: --sweep (a grid of cells and from it the map\n"
+		"of cheapest strategies), --sensitivity, --validate, --measured. Virtual time:\n"
+		"one seed gives one result, bit for bit. Uses all CPUs; --resume goes on.",
+		"dpamt simulate --sweep vcpus=1..448,lone=0..100% --machine gnr-2s", verb_simulate,
+	},
+	[VERB_CALIBRATE] = {
+		"calibrate", "", 0,
+		"measure this machine's cache lines and write machine file this.mach",
+		"Locked add, load, store, line transfer between CPUs, and the clock. SEAMCALL\n"
+		"and KVM costs are taken from published.mach.",
+		"dpamt calibrate && dpamt simulate --measured", verb_calibrate,
+	},
 	[VERB_COMPARE] = {
 		"compare", "[RUN [RUN]]", 2,
 		"ratios with intervals, tests and verdicts",

@@ -111,6 +111,12 @@ const char *option_preset(const struct option *opt, enum verb_id verb)
 {
 	if (verb == VERB_COMPARE && (opt->type == TYPE_CHOICES || opt->type == TYPE_FILES))
 		return "all";
+	if (verb == VERB_SIMULATE && opt == &options_table[OPT_MACHINE])
+		return "spr-2s";
+	if (verb == VERB_SIMULATE && opt == &options_table[OPT_WORKLOAD])
+		return "fault-storm";
+	if (verb == VERB_SIMULATE && opt == &options_table[OPT_RUNS])
+		return "1";
 	return opt->preset;
 }
 

@@ -20,6 +20,8 @@ enum verb_id {
 	VERB_RUN,
 	VERB_CHECK,
 	VERB_EXPLORE,
+	VERB_SIMULATE,
+	VERB_CALIBRATE,
 	VERB_COMPARE,
 	VERB_REPORT,
 	VERB_HELP,
@@ -30,6 +32,8 @@ enum verb_id {
 #define ON_RUN (1u << VERB_RUN)
 #define ON_CHECK (1u << VERB_CHECK)
 #define ON_EXPLORE (1u << VERB_EXPLORE)
+#define ON_SIMULATE (1u << VERB_SIMULATE)
+#define ON_CALIBRATE (1u << VERB_CALIBRATE)
 #define ON_COMPARE (1u << VERB_COMPARE)
 #define ON_REPORT (1u << VERB_REPORT)
 #define ON_HELP (1u << VERB_HELP)
@@ -54,22 +58,34 @@ enum option_type {
  */
 #define OPTIONS(OPTION)                                                                            \
 	OPTION(STRATEGY, "strategy", CHOICES, "A[,B..]|all", "all", 0, 0, strategy_choices,        \
-	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_COMPARE, "refcount strategies")                 \
+	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_SIMULATE | ON_COMPARE, "refcount strategies")   \
 	OPTION(WORKLOAD, "workload", FILES, "NAME|FILE[,..]|all",                                  \
 	       "boot-10x16g,fault-storm,conversion-storm", 0, 0, workload_choices,                 \
-	       ON_RUN | ON_COMPARE, "workloads; compare takes names only")                         \
+	       ON_RUN | ON_SIMULATE | ON_COMPARE, "workloads; compare takes names only")           \
 	OPTION(ON, "on", CHOICE, "EXECUTOR", "model", 0, 0, executor_choices, ON_RUN,              \
 	       "where the workloads run")                                                          \
-	OPTION(MACHINE, "machine", FILE, "NAME|FILE", "published", 0, 0, machine_choices, ON_RUN,  \
-	       "machine file: what SEAMCALLs and KVM cost")                                        \
-	OPTION(SCALE, "scale", SCALE, "1|1/N", NULL, 1, 1 << 20, NULL, ON_RUN,                     \
+	OPTION(MACHINE, "machine", FILE, "NAME|FILE", "published", 0, 0, machine_choices,          \
+	       ON_RUN | ON_SIMULATE, "machine file: what SEAMCALLs, KVM and cache lines cost")     \
+	OPTION(SCALE, "scale", SCALE, "1|1/N", NULL, 1, 1 << 20, NULL, ON_RUN | ON_SIMULATE,       \
 	       "shrink memory to 1/N; by default what the workload says, or 1")                    \
 	OPTION(THREADS, "threads", COUNT, "N", NULL, 1, 1 << 20, NULL, ON_RUN,                     \
 	       "workers, one per CPU; by default one on each usable CPU")                          \
-	OPTION(RUNS, "runs", COUNT, "N", "8", 1, 10000, NULL, ON_RUN,                              \
+	OPTION(RUNS, "runs", COUNT, "N", "8", 1, 10000, NULL, ON_RUN | ON_SIMULATE,                \
 	       "blocks: every strategy and workload once in each, in random order")                \
 	OPTION(SEED, "seed", COUNT, "N", "1", 0, INT64_MAX, NULL,                                  \
-	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_COMPARE, "of every random choice")              \
+	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_SIMULATE | ON_COMPARE, "of every random choice") \
+	OPTION(BLOCK, "block", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,                          \
+	       "block mode: simulate a sample of streamed pages, charge the rest")                 \
+	OPTION(SWEEP, "sweep", TEXT, "vcpus=A..B,lone=A..B%", NULL, 0, 0, NULL, ON_SIMULATE,       \
+	       "a grid of cells and the decision map; A..B is a ladder, A:B:C these values")       \
+	OPTION(LIMIT, "limit", COUNT, "SECONDS", "600", 1, 1000000, NULL, ON_SIMULATE,             \
+	       "refuse a sweep that would take longer")                                            \
+	OPTION(SENSITIVITY, "sensitivity", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,              \
+	       "each constant of the machine halved and doubled: a tornado table")                 \
+	OPTION(VALIDATE, "validate", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,                    \
+	       "the published contention of a boot against the simulated band")                    \
+	OPTION(MEASURED, "measured", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,                    \
+	       "get and put measured here against simulated on machine `this`")                    \
 	OPTION(SCHEDULES, "schedules", COUNT, "N", "1000", 1, 1000000000, NULL, ON_CHECK,          \
 	       "random schedules per strategy")                                                    \
 	OPTION(SCENARIO, "scenario", CHOICES, "A[,B..]|all", "all", 0, 0, scenario_choices,        \
@@ -86,13 +102,15 @@ enum option_type {
 	       "strategies explored at once; by default one on each CPU")                          \
 	OPTION(REPLAY, "replay", TEXT, "FILE", NULL, 0, 0, NULL, ON_EXPLORE,                       \
 	       "run the schedule in FILE again and print it")                                      \
-	OPTION(SET, "set", SETS, "KEY=VALUE", NULL, 0, 0, NULL, ON_RUN,                            \
+	OPTION(SET, "set", SETS, "KEY=VALUE", NULL, 0, 0, NULL, ON_RUN | ON_SIMULATE,              \
 	       "change a key of the workloads: KEY, td.GROUP.KEY or phase.NAME.KEY; repeatable")   \
 	OPTION(OUT, "out", TEXT, "DIR", "results", 0, 0, NULL,                                     \
-	       ON_RUN | ON_EXPLORE | ON_COMPARE | ON_REPORT, "folder of the results")              \
-	OPTION(RESUME, "resume", TEXT, "RUN", NULL, 0, 0, NULL, ON_RUN,                            \
+	       ON_RUN | ON_EXPLORE | ON_SIMULATE | ON_COMPARE | ON_REPORT, "folder of the results") \
+	OPTION(FILE, "file", TEXT, "FILE", NULL, 0, 0, NULL, ON_CALIBRATE,                         \
+	       "where to write the machine file; by default this.mach beside the others")          \
+	OPTION(RESUME, "resume", TEXT, "RUN", NULL, 0, 0, NULL, ON_RUN | ON_SIMULATE,              \
 	       "go on with an interrupted run: its id, its folder, or latest")                     \
-	OPTION(DRY_RUN, "dry-run", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
+	OPTION(DRY_RUN, "dry-run", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN | ON_SIMULATE,             \
 	       "print the plan, run nothing")                                                      \
 	OPTION(BASELINE, "baseline", CHOICE, "STRATEGY", "global-fast", 0, 0, strategy_choices,    \
 	       ON_COMPARE, "what the strategies of one run are compared with")                     \
@@ -103,13 +121,13 @@ enum option_type {
 	OPTION(WRITE, "write", FLAG, NULL, NULL, 0, 0, NULL, ON_REPORT,                            \
 	       "also write report.md, report.html and plots/ into the run's folder")               \
 	OPTION(FORMAT, "format", CHOICE, "FORMAT", "text", 0, 0, format_choices,                   \
-	       ON_LIST | ON_RUN | ON_COMPARE | ON_REPORT, "of the document on stdout")             \
+	       ON_LIST | ON_RUN | ON_SIMULATE | ON_COMPARE | ON_REPORT,                            \
+	       "of the document on stdout")                                                        \
 	OPTION(MAN, "man", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP, "print the manual page (roff)")  \
 	OPTION(COMPLETION, "completion", FLAG, NULL, NULL, 0, 0, NULL, ON_HELP,                    \
 	       "print the completion script for bash")                                             \
-	OPTION(QUIET, "quiet", FLAG, NULL, NULL, 0, 0, NULL,                                        \
-	       ON_RUN | ON_CHECK | ON_EXPLORE,                                                     \
-	       "no progress on stderr")                                                            \
+	OPTION(QUIET, "quiet", FLAG, NULL, NULL, 0, 0, NULL,                                       \
+	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_SIMULATE | ON_CALIBRATE, "no progress on stderr") \
 	OPTION(VERBOSE, "verbose", FLAG, NULL, NULL, 0, 0, NULL, ON_RUN,                           \
 	       "tell on stderr which files, CPUs and counters are used")                           \
 	OPTION(HELP, "help", FLAG, NULL, NULL, 0, 0, NULL, ON_ALL, "this text")

@@ -50,9 +50,13 @@ static int find_files(const struct options *o, struct plan *p)
 		p->nr_paths = i + 1;
 		ret = resolve(OPT_WORKLOAD, v->list[i], workload_dirs(), ".wl", &p->paths[i]);
 	}
+	/* The model's default has no topology. */
 	if (!ret)
-		ret = resolve(OPT_MACHINE, o->v[OPT_MACHINE].text, machine_dirs(), ".mach",
-			      &p->machine);
+		ret = resolve(OPT_MACHINE,
+			      p->run.sim && !o->v[OPT_MACHINE].given ?
+				      option_preset(&options_table[OPT_MACHINE], VERB_SIMULATE) :
+				      o->v[OPT_MACHINE].text,
+			      machine_dirs(), ".mach", &p->machine);
 	return ret;
 }
 
@@ -127,9 +131,10 @@ static int make_plan(const struct options *o, struct plan *p)
 {
 	int ret = check_strategies(o);
 
+	p->run.sim = o->verb == VERB_SIMULATE || !strcmp(o->v[OPT_ON].text, "sim");
 	if (!ret)
 		ret = find_files(o, p);
-	if (!ret)
+	if (!ret && !p->run.sim)
 		ret = check_machine(o, p);
 	if (ret)
 		return ret;
@@ -139,6 +144,8 @@ static int make_plan(const struct options *o, struct plan *p)
 			return DPAMT_USAGE;
 	}
 	p->run = (struct run_options){
+		.sim = p->run.sim,
+		.block = o->v[OPT_BLOCK].set,
 		.strategies = o->v[OPT_STRATEGY].list,
 		.nr_strategies = o->v[OPT_STRATEGY].nr,
 		.workloads = (const char **)p->paths,

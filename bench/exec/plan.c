@@ -124,6 +124,30 @@ static int load_strategies(const struct run_options *o, struct plan *p)
 	return 0;
 }
 
+/* The CPUs that the largest workload uses of the machine that is simulated. */
+static int load_simulated(struct plan *p)
+{
+	unsigned int i, g;
+	u64 most = 0;
+
+	if (!p->machine->has_shape) {
+		fprintf(stderr,
+			"dpamt: --machine: %s has no [topology] and [line] sections, which a simulated "
+			"machine needs\n",
+			p->machine->file);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < p->nr_workloads; i++) {
+		u64 vcpus = 0;
+
+		for (g = 0; g < p->workload[i]->nr_tds; g++)
+			vcpus += p->workload[i]->tds[g].count * p->workload[i]->tds[g].vcpus;
+		most = max(most, vcpus);
+	}
+	p->threads = min(most, (u64)machine_cpus(p->machine));
+	return 0;
+}
+
 static int load(const struct run_options *o, struct plan *p)
 {
 	static const char *const no_dirs[] = { NULL };
@@ -149,9 +173,13 @@ static int load(const struct run_options *o, struct plan *p)
 		return fail(EXIT_ENVIRONMENT, text);
 	topology_cpus(p->topology, &usable);
 	p->threads = o->threads ? o->threads : usable;
+	p->sim = o->sim;
+	p->block = o->block;
+	if (p->sim)
+		ret = load_simulated(p);
 	p->blocks = o->blocks;
 	p->seed = o->seed & INT64_MAX;
-	return 0;
+	return ret;
 }
 
 /* ------------------------------------------------------------------- order */
@@ -219,7 +247,8 @@ bool plan_is_done(const struct plan *p, unsigned int block, const struct plan_ce
 
 bool plan_controls_done(const struct plan *p, unsigned int block)
 {
-	return p->done[done_index(p, block, p->nr_workloads, 0)];
+	/* A simulated machine has none: its floors are in the machine file. */
+	return p->sim || p->done[done_index(p, block, p->nr_workloads, 0)];
 }
 
 unsigned int plan_left(const struct plan *p)
@@ -317,7 +346,7 @@ static json_t *workloads_json(const struct plan *p)
 
 static json_t *machine_json(const struct machine *m)
 {
-	json_t *a = json_array();
+	json_t *a = json_array(), *o;
 	unsigned int i;
 
 	for (i = 0; i < COST_NR; i++)
@@ -327,8 +356,23 @@ static json_t *machine_json(const struct machine *m)
 				     (json_int_t)m->costs[i].ns, "low_ns",
 				     (json_int_t)m->costs[i].low, "high_ns",
 				     (json_int_t)m->costs[i].high, "source", m->costs[i].source));
-	return json_pack("{s:s,s:s,s:o,s:o}", "name", m->name, "title", m->title, "hash",
-			 hex(machine_hash(m)), "constants", a);
+	o = json_pack("{s:s,s:s,s:o,s:o}", "name", m->name, "title", m->title, "hash",
+		      hex(machine_hash(m)), "constants", a);
+	if (!m->has_shape)
+		return o;
+	json_object_set_new(o, "topology",
+			    json_pack("{s:I,s:I,s:I}", "sockets", (json_int_t)m->sockets, "cores",
+				      (json_int_t)m->cores, "threads", (json_int_t)m->threads));
+	a = json_array();
+	for (i = 0; i < LINE_NR; i++)
+		json_array_append_new(
+			a, json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "key", machine_line_name(i),
+				     "covers", machine_line_covers(i), "value_ps",
+				     (json_int_t)m->lines[i].ns, "low_ps",
+				     (json_int_t)m->lines[i].low, "high_ps",
+				     (json_int_t)m->lines[i].high, "source", m->lines[i].source));
+	json_object_set_new(o, "lines", a);
+	return o;
 }
 
 static void add_mark(json_t *marks, const char *text)
@@ -336,12 +380,33 @@ static void add_mark(json_t *marks, const char *text)
 	json_array_append_new(marks, json_pack("{s:s}", "text", text));
 }
 
-/* What must be read with every table. */
-static json_t *marks_json(const struct plan *p)
+static json_t *sim_marks_json(const struct plan *p)
 {
 	json_t *marks = json_array();
 	char text[300];
 
+	snprintf(text, sizeof(text),
+		 "Simulated: %u CPUs of machine file \"%s\" in virtual time. Strategies, module and their "
+		 "conflicts are the real sources; what SEAMCALLs, KVM and cache lines cost is the file's.",
+		 p->threads, p->machine->name);
+	add_mark(marks, text);
+	add_mark(marks, "Read shapes and ratios, not absolute figures, and how far they move with the "
+			"constants: dpamt simulate --sensitivity.");
+	if (p->block)
+		add_mark(marks, "Block mode: of pages that a vCPU streams through most are charged, not "
+				"simulated; times hold within 2%, counts of waits do not.");
+	return marks;
+}
+
+/* What must be read with every table. */
+static json_t *marks_json(const struct plan *p)
+{
+	json_t *marks;
+	char text[300];
+
+	if (p->sim)
+		return sim_marks_json(p);
+	marks = json_array();
 	snprintf(text, sizeof(text),
 		 "Modelled: KVM's share of a fault (base) and every SEAMCALL take the time that machine "
 		 "file \"%s\" says; locking, waiting, allocation and the module's own conflicts are real.",
@@ -366,6 +431,10 @@ static json_t *marks_json(const struct plan *p)
 /* The same in one line, for each table. */
 static json_t *mark_json(const struct plan *p)
 {
+	if (p->sim)
+		return json_sprintf("Simulated: %u CPUs of machine file \"%s\"%s; see what it can and "
+				    "cannot claim.",
+				    p->threads, p->machine->name, p->block ? ", block mode" : "");
 	return json_sprintf("Modelled: the times of SEAMCALLs and of KVM are machine file \"%s\"'s; %u "
 			    "workers; see what it can and cannot claim.",
 			    p->machine->name, p->threads);
@@ -384,11 +453,12 @@ static json_t *strings_json(const char *const *v, size_t nr)
 /* What --resume needs to make the same plan again. */
 static json_t *inputs_json(const struct run_options *o)
 {
-	return json_pack("{s:o,s:o,s:o,s:s,s:i,s:i}", "strategies",
+	return json_pack("{s:o,s:o,s:o,s:s,s:i,s:i,s:b,s:b}", "strategies",
 			 strings_json(o->strategies, o->nr_strategies), "workloads",
 			 strings_json(o->workloads, o->nr_workloads), "sets",
 			 strings_json(o->sets, o->nr_sets), "machine", o->machine, "scale_den",
-			 (int)o->scale_den, "threads", (int)o->threads);
+			 (int)o->scale_den, "threads", (int)o->threads, "sim", o->sim, "block",
+			 o->block);
 }
 
 static json_t *meta_json(const struct run_options *o, struct plan *p)
@@ -414,7 +484,7 @@ static json_t *meta_json(const struct run_options *o, struct plan *p)
 	}
 	meta = json_pack("{s:i,s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:s,s:i,s:i,s:I,s:i,s:o,s:o}",
 			 "schema", RESULT_SCHEMA, "run_id", p->run_id, "started", started,
-			 "command", command_json(o), "resume_command", resume, "on", "model",
+			 "command", command_json(o), "resume_command", resume, "on", p->sim ? "sim" : "model",
 			 "strategies", strategies_json(p), "workloads", workloads_json(p),
 			 "machine", machine_json(p->machine), "scale", scale, "blocks",
 			 (int)p->blocks, "blocks_done", 0, "seed", (json_int_t)p->seed, "threads",
@@ -443,7 +513,8 @@ static int new_run(const struct run_options *o, struct plan *p)
 	int ret;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime(&now));
-	if (asprintf(&p->run_id, "%s-model-%04x", stamp, (unsigned int)getpid() & 0xffff) < 0 ||
+	if (asprintf(&p->run_id, "%s-%s-%04x", stamp, p->sim ? "sim" : "model",
+		     (unsigned int)getpid() & 0xffff) < 0 ||
 	    asprintf(&p->dir, "%s/%s", o->out, p->run_id) < 0)
 		return fail(EXIT_ENVIRONMENT, "out of memory");
 	p->meta = meta_json(o, p);
@@ -523,6 +594,8 @@ static int resume_options(const struct run_options *o, struct plan *p, struct ru
 	r->machine = json_string_value(json_object_get(plan, "machine"));
 	r->scale_den = json_integer_value(json_object_get(plan, "scale_den"));
 	r->threads = json_integer_value(json_object_get(plan, "threads"));
+	r->sim = json_is_true(json_object_get(plan, "sim"));
+	r->block = json_is_true(json_object_get(plan, "block"));
 	r->blocks = json_integer_value(json_object_get(p->old->meta, "blocks"));
 	r->seed = json_integer_value(json_object_get(p->old->meta, "seed"));
 	if (read_strings(plan, "strategies", &r->strategies, &r->nr_strategies) ||

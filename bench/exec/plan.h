@@ -22,7 +22,8 @@ struct plan {
 	unsigned int nr_workloads;
 	struct machine *machine;
 	struct topology *topology;
-	unsigned int threads, blocks;
+	unsigned int threads, blocks;	/* threads: CPUs, of this machine or the simulated one */
+	bool sim, block;
 	u64 seed;
 	char *dir, *run_id;
 	struct result_run *old;	/* what a resumed run has already */

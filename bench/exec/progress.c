@@ -24,7 +24,8 @@ void progress_init(struct progress *g, const struct plan *p, bool quiet)
 		.terminal = isatty(STDERR_FILENO),
 	};
 	if (!quiet)
-		fprintf(stderr, "dpamt: %u cells on %u workers into %s\n", g->total, p->threads, p->dir);
+		fprintf(stderr, "dpamt: %u cells on %u %s into %s\n", g->total, p->threads,
+			p->sim ? "simulated CPUs" : "workers", p->dir);
 }
 
 static void eta(const struct progress *g, char *text, size_t size)
@@ -95,7 +96,8 @@ static double workload_seconds(const struct plan *p, const struct workload *w)
 
 		us += one * td->count * td->lives;
 	}
-	return us / 1e6 / p->threads;
+	/* A simulated page takes its accesses, on one CPU, whatever it is said to cost. */
+	return us / 1e6 / (p->sim ? 1 : p->threads);
 }
 
 double progress_estimate(const struct plan *p)

@@ -22,6 +22,7 @@
 #include "exec/cost.h"
 #include "exec/plan.h"
 #include "exec/progress.h"
+#include "exec/sim.h"
 #include "measure/clock.h"
 
 #define EXIT_FINE 0
@@ -110,7 +111,14 @@ static bool child_cell(const struct plan *p, unsigned int block, const struct pl
 
 	if (!cell || !announce(pipe, w->name, ops->name))
 		return false;
-	model_run(&c, cell);
+	if (p->sim) {
+		struct sim_options o = { .block = p->block };
+		struct sim_figures f;
+
+		sim_flavour.run(&c, &o, cell, &f);
+	} else {
+		model_run(&c, cell);
+	}
 	ok = send_json(pipe, cell_json(cell, w, ops->name, block, seed));
 	cell_free(cell);
 	return ok;
@@ -120,7 +128,7 @@ static void child_block(const struct plan *p, unsigned int block, int fd)
 {
 	struct plan_cell *cell = calloc(p->nr_workloads * p->nr_ops, sizeof(*cell));
 	FILE *pipe = fdopen(fd, "w");
-	char *mem = phys_map(plan_arena_bytes(p));
+	char *mem = phys_map(p->sim ? PAGE_SIZE : plan_arena_bytes(p));
 	unsigned int i, nr;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

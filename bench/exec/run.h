@@ -23,7 +23,8 @@ struct run_options {
 	const char *const *sets;	/* "key=value" overrides of every workload */
 	size_t nr_sets;
 	unsigned scale_den;		/* 0 = the workload's bench_scale or 1 */
-	unsigned threads;		/* 0 = all */
+	unsigned threads;		/* 0 = all; of the model executor */
+	bool sim, block;		/* on the simulated machine; in block mode */
 	unsigned blocks;
 	uint64_t seed;
 	bool dry_run, quiet;

@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "measure/clock.h"
-
 /* Pages of image or teardown per step: a worker's other vCPUs wait no longer than this. */
 #define STEP_PAGES 32
 
@@ -56,7 +54,7 @@ static int env_barrier(void *ctx, uint32_t id, enum td_scope scope)
 static int env_idle(void *ctx, uint64_t ns)
 {
 	struct run_vcpu *v = ctx;
-	u64 now = clock_ns();
+	u64 now = shim_clock();
 
 	if (!v->idle_until)
 		v->idle_until = now + ns;
@@ -70,7 +68,7 @@ static int env_pace(void *ctx, uint64_t ns)
 {
 	struct run_vcpu *v = ctx;
 	struct run *r = v->td->run;
-	u64 now = clock_ns();
+	u64 now = shim_clock();
 
 	if (v->pace_ns != ns) {
 		v->pace_ns = ns;
@@ -275,7 +273,7 @@ static bool step_td(struct run_worker *w, struct run_td *td)
 
 	switch (td->state) {
 	case TD_WAITING:
-		if (clock_ns() < r->start + td->start_at && !atomic_read(&r->stop))
+		if (shim_clock() < r->start + td->start_at && !atomic_read(&r->stop))
 			return false;
 		td->state = TD_CREATING;
 		return true;

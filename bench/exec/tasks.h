@@ -110,4 +110,13 @@ void run_snapshot(struct run_worker *w);
 
 void run_fail(struct run_worker *w, int err, const char *what);
 
+/* Why the strategy cannot run the workload, or NULL. */
+const char *run_unsupported(const struct model_config *c);
+/* Every TD's share of the pairs. Under static PAMT a page's share is its own entry. */
+void run_take_shares(struct run *r);
+/* All figures of a run that ended at @end (clock). */
+void run_collect(struct cell *c, struct run *r, u64 end);
+/* Status and reason: what the run itself met, then what the host at rest shows. */
+void run_judge(struct cell *c, struct run *r);
+
 #endif

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "exec/leaf_cost.h"
 #include "exec/tasks.h"
 #include "emu/module/abi.h"
-#include "emu/module/leaves.h"
 #include "measure/clock.h"
 #include "measure/environment.h"
 #include "shim_runtime.h"
@@ -39,47 +39,6 @@ static void wait_until(u64 deadline)
 {
 	while (clock_ns() < deadline)
 		cpu_relax();
-}
-
-static enum cost leaf_cost(u64 leaf)
-{
-	switch (leaf) {
-	case EMU_TDH_PHYMEM_PAMT_ADD:
-		return COST_pamt_add;
-	case EMU_TDH_PHYMEM_PAMT_REMOVE:
-		return COST_pamt_remove;
-	case EMU_TDH_MEM_PAGE_AUG:
-		return COST_page_aug;
-	case EMU_TDH_MEM_PAGE_ADD:
-		return COST_page_add;
-	case EMU_TDH_MEM_SEPT_ADD:
-		return COST_sept_add;
-	case EMU_TDH_MEM_RANGE_BLOCK:
-		return COST_range_block;
-	case EMU_TDH_MEM_TRACK:
-		return COST_track;
-	case EMU_TDH_MEM_PAGE_REMOVE:
-		return COST_page_remove;
-	case EMU_TDH_MEM_PAGE_PROMOTE:
-		return COST_page_promote;
-	case EMU_TDH_MEM_PAGE_DEMOTE:
-		return COST_page_demote;
-	case EMU_TDH_PHYMEM_PAGE_RECLAIM:
-		return COST_page_reclaim;
-	case EMU_TDH_MNG_CREATE:
-		return COST_mng_create;
-	case EMU_TDH_VP_CREATE:
-		return COST_vp_create;
-	case EMU_TDH_MNG_ADDCX:
-	case EMU_TDH_VP_ADDCX:
-		return COST_addcx;
-	case EMU_TDH_PHYMEM_PAGE_RDMD:
-		return COST_rdmd;
-	case EMU_TDH_PHYMEM_PAGE_WBINVD:
-		return COST_wbinvd;
-	default:
-		return COST_other_seamcall;
-	}
 }
 
 /* Runs first in a SEAMCALL: its deadline counts from here. */
@@ -172,42 +131,6 @@ static void park(struct run *r)
 	atomic_sub_return_release(1, &r->parked);
 }
 
-/* Every TD's share of the pairs. Under static PAMT a page's share is its own entry. */
-static void take_shares(struct run *r)
-{
-	struct world_share *share = calloc(r->nr_tds + 1, sizeof(*share));
-	struct cell *c = r->cell;
-	unsigned int i;
-	u64 sum = 0;
-
-	c->td = calloc(r->nr_tds, sizeof(*c->td));
-	if (!share || !c->td) {
-		free(share);
-		return;
-	}
-	for (i = 0; i < r->nr_tds; i++)
-		share[i].tdr = r->td[i].host ? r->td[i].host->tdr : ~0ull;
-	c->snapshot_bytes = world_shares(&r->world, share, r->nr_tds);
-	c->lone_pct = world_lone_pct(&r->world);
-	c->nr_tds = r->nr_tds;
-	if (!r->c->ops->dynamic)
-		c->snapshot_bytes = r->world.phys.size / PAGE_SIZE * 16;
-	for (i = 0; i < r->nr_tds; i++) {
-		c->td[i] = (struct cell_td){
-			.td = i, .group = r->td[i].group, .pages = share[i].pages,
-			.memory = r->wl->tds[r->td[i].group].memory,
-			.pamt_bytes = share[i].bytes,
-		};
-		if (!r->c->ops->dynamic)
-			c->td[i].pamt_bytes = c->td[i].memory / PAGE_SIZE * 16;
-		sum += c->td[i].pamt_bytes;
-	}
-	c->kernel_bytes = r->c->ops->dynamic ? share[r->nr_tds].bytes : c->snapshot_bytes - sum;
-	c->kernel_pages = share[r->nr_tds].pages;
-	c->snapshot = true;
-	free(share);
-}
-
 void run_snapshot(struct run_worker *w)
 {
 	struct run *r = w->run;
@@ -221,7 +144,7 @@ void run_snapshot(struct run_worker *w)
 	atomic_set(&r->pause, 1);
 	while (atomic_read_acquire(&r->parked) != (int)r->c->workers - 1)
 		cpu_relax();
-	take_shares(r);
+	run_take_shares(r);
 	WRITE_ONCE(r->paused_ns, clock_ns() - start);
 	atomic_set_release(&r->pause, 0);
 }
@@ -290,136 +213,11 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* --------------------------------------------------------------- collection */
-
-static void add_cpu(struct world_cpu *to, const struct world_cpu *from)
-{
-	to->pages += from->pages;
-	to->pages_2m += from->pages_2m;
-	to->flips += from->flips;
-	to->demotes += from->demotes;
-	to->tds += from->tds;
-	to->retries += from->retries;
-	to->pamt_ns += from->pamt_ns;
-	to->gets += from->gets;
-	to->puts += from->puts;
-	to->stalls += from->stalls;
-	to->busy_other += from->busy_other;
-	to->seamcalls += from->seamcalls;
-}
-
-static void collect_worker(struct cell *c, struct run_worker *w, const struct run *r)
-{
-	unsigned int g, i;
-
-	hist_merge(&c->fault, &w->fault);
-	for (g = 0; g < r->wl->nr_tds; g++) {
-		hist_merge(&c->group_fault[g], &w->group_fault[g]);
-		c->mean[g].sum_ns += w->mean[g].sum_ns;
-		c->mean[g].count += w->mean[g].count;
-		c->mean[g].stalls += w->mean[g].stalls;
-	}
-	c->overruns += w->overruns;
-	c->seamcalls += w->seamcalls;
-	for (i = 0; i < NR_COUNTERS; i++) {
-		c->counters.value[i] += w->values.value[i];
-		c->counters.valid[i] = w->values.valid[i] && (w->id == 0 || c->counters.valid[i]);
-	}
-}
-
-static void collect_pairs(struct cell *c, struct run *r)
-{
-	struct pair_event *all;
-	size_t nr = 0, at = 0;
-	unsigned int i;
-
-	for (i = 0; i < c->workers; i++)
-		nr += r->worker[i].nr_events;
-	all = malloc((nr + 1) * sizeof(*all));
-	if (!all)
-		return;
-	for (i = 0; i < c->workers; i++) {
-		memcpy(all + at, r->worker[i].event, r->worker[i].nr_events * sizeof(*all));
-		at += r->worker[i].nr_events;
-	}
-	cell_pairs(c, all, nr, r->world.preinstalled);
-	free(all);
-}
-
-static void collect(struct cell *c, struct run *r, u64 end)
-{
-	struct world *w = &r->world;
-	unsigned int i;
-
-	c->elapsed_ns = end - r->start - r->paused_ns;
-	c->cpu_ns = c->elapsed_ns * c->workers;
-	for (i = 0; i < c->workers; i++) {
-		collect_worker(c, &r->worker[i], r);
-		add_cpu(&c->sum, &w->cpu[i]);
-	}
-	pamt_stats_sum(&w->pamt, &c->stats);
-	collect_pairs(c, r);
-	for (i = 0; i < c->nr_tds; i++)
-		c->td[i].wait_ns = r->td[i].wait_ns;
-	c->fixed_bytes = w->fixed_bytes;
-	c->static_bytes = w->static_bytes;
-	c->count_bytes = w->pamt.ops->users ? w->pamt.nr_regions * sizeof(atomic_t) : 0;
-	c->strategy_bytes = w->pamt.strategy_bytes;
-}
-
-static bool shares_sum(const struct cell *c)
-{
-	u64 sum = c->kernel_bytes;
-	unsigned int i;
-
-	for (i = 0; i < c->nr_tds; i++)
-		sum += c->td[i].pamt_bytes;
-	return sum == c->snapshot_bytes;
-}
-
-/* In order: what the run itself met, then what the host at rest shows. */
-static void judge(struct cell *c, struct run *r)
-{
-	char err[200];
-	unsigned int i;
-
-	for (i = 0; i < c->workers; i++) {
-		if (r->worker[i].error) {
-			c->status = r->worker[i].error == -EIO ? CELL_VIOLATION : CELL_FAILED;
-			snprintf(c->reason, sizeof(c->reason), "%s", r->worker[i].error_text);
-		}
-	}
-	for (i = 0; i < c->workers && c->status != CELL_VIOLATION; i++)
-		if (r->worker[i].error == -EOPNOTSUPP)
-			c->status = CELL_SKIPPED;
-	if (world_audit(&r->world, err, sizeof(err))) {
-		c->status = CELL_VIOLATION;
-		snprintf(c->reason, sizeof(c->reason), "%s", err);
-	} else if (c->snapshot && !shares_sum(c)) {
-		c->status = CELL_VIOLATION;
-		snprintf(c->reason, sizeof(c->reason),
-			 "the TDs' shares do not sum to the host's pairs");
-	} else if (model_interrupted && c->status == CELL_OK) {
-		c->status = CELL_INTERRUPTED;
-		snprintf(c->reason, sizeof(c->reason), "interrupted");
-	}
-}
-
 /* ----------------------------------------------------------------- one cell */
 
 u64 model_host_bytes(const struct workload *w)
 {
 	return ALIGN(w->host_memory, EMU_1G_SIZE);
-}
-
-static const char *unsupported(const struct model_config *c)
-{
-	unsigned int g;
-
-	for (g = 0; g < c->workload->nr_tds; g++)
-		if (c->workload->tds[g].huge && !c->ops->demote)
-			return "pairs are installed for all regions, so the module refuses 2M mappings";
-	return NULL;
 }
 
 static bool start_workers(struct run *r, struct cell *cell)
@@ -463,8 +261,8 @@ static void run_cell(struct run *r, struct cell *cell)
 	end = clock_ns();
 	if (timed && !environment_cpu_times(&after))
 		cell->steal_pct = environment_steal_pct(&before, &after);
-	collect(cell, r, end);
-	judge(cell, r);
+	run_collect(cell, r, end);
+	run_judge(cell, r);
 }
 
 /* Small PAMT areas are faulted in now, so that no SEAMCALL of the run pays for it. */
@@ -486,7 +284,7 @@ void model_run(const struct model_config *c, struct cell *cell)
 		.clock_cost_ns = clock_cost_ns(),
 	};
 	struct run *r = calloc(1, sizeof(*r));
-	const char *why = unsupported(c);
+	const char *why = run_unsupported(c);
 	unsigned int i;
 
 	cell->workers = c->workers;

@@ -541,8 +541,13 @@ static int mend_tail(int fd, off_t *size)
 
 int result_append(const char *dir, json_t *sample)
 {
+	return result_append_to(dir, SAMPLES_FILE, sample);
+}
+
+int result_append_to(const char *dir, const char *file, const json_t *sample)
+{
 	char *text = json_dumps(sample, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	char *path = path_join(dir, SAMPLES_FILE), *line = NULL;
+	char *path = path_join(dir, file), *line = NULL;
 	int len, fd = -1, err = text ? -ENOMEM : -EINVAL;
 	off_t size = -1;
 	ssize_t n;

@@ -88,6 +88,8 @@ double result_metric(const struct result_sample *s, const char *key);
  */
 int result_create(const char *dir, json_t *meta);
 int result_append(const char *dir, json_t *sample);
+/* The same into another file of the folder. */
+int result_append_to(const char *dir, const char *file, const json_t *sample);
 int result_finish(const char *dir, json_t *meta);
 
 #endif

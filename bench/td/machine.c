@@ -24,10 +24,25 @@
 #define COST_FORM \
 	"TIME range LOW..HIGH [quantiles 0:TIME,..,100:TIME] source \"TEXT\", TIME from 0 to 1s"
 
+#define LINE_FORM "TIME range LOW..HIGH source \"TEXT\", TIME from 0 to 100us, in ps or ns"
+#define LINE_NS_MAX 100000u
+
 static const char *const cost_names[] = {
 #define COST(key, what) #key,
 	MACHINE_COSTS(COST)
 #undef COST
+};
+
+static const char *const line_names[] = {
+#define LINE(key, what) #key,
+	MACHINE_LINES(LINE)
+#undef LINE
+};
+
+static const char *const line_covers[] = {
+#define LINE(key, what) what,
+	MACHINE_LINES(LINE)
+#undef LINE
 };
 
 static const char *const cost_covers[] = {
@@ -44,6 +59,16 @@ const char *machine_cost_name(enum cost cost)
 const char *machine_cost_covers(enum cost cost)
 {
 	return cost_covers[cost];
+}
+
+const char *machine_line_name(enum line_cost line)
+{
+	return line_names[line];
+}
+
+const char *machine_line_covers(enum line_cost line)
+{
+	return line_covers[line];
 }
 
 /* The mean of piecewise-linear quantiles, times 200. */
@@ -87,6 +112,7 @@ uint64_t machine_cost(const struct machine *m, enum cost cost, uint64_t rnd)
 struct cost_reader {
 	char text[INI_LINE_MAX + 1], *at;
 	const char *wrong; /* what is wrong, NULL while nothing is */
+	bool ps;	   /* times are picoseconds, "5600ps" or "6ns" */
 };
 
 /* The next word, ended at a blank; "" at the end. */
@@ -100,10 +126,32 @@ static char *next_word(struct cost_reader *r)
 	return word;
 }
 
+static int parse_ps(const char *text, uint64_t *ps)
+{
+	size_t len = strlen(text);
+	char number[24];
+	int ret;
+
+	if (len > 2 && len < sizeof(number) && !strcmp(text + len - 2, "ps")) {
+		*(char *)mempcpy(number, text, len - 2) = '\0';
+		return parse_count(number, ps);
+	}
+	ret = parse_time(text, ps);
+	if (!ret && *ps > LINE_NS_MAX)
+		ret = -ERANGE;
+	*ps *= 1000;
+	return ret;
+}
+
 static void read_ns(struct cost_reader *r, const char *text, uint64_t *ns, const char *wrong)
 {
 	if (r->wrong)
 		return;
+	if (r->ps) {
+		if (parse_ps(text, ns) || *ns > LINE_NS_MAX * 1000)
+			r->wrong = wrong;
+		return;
+	}
 	if (parse_time(text, ns) || *ns > MACHINE_NS_MAX)
 		r->wrong = wrong;
 }
@@ -187,9 +235,9 @@ static void read_source(struct cost_reader *r, struct machine_cost *c)
 }
 
 /* Reads one cost line; what is wrong with it, or NULL. */
-static const char *read_cost(const char *value, struct machine_cost *c)
+static const char *read_cost(const char *value, struct machine_cost *c, bool ps)
 {
-	struct cost_reader r = {.at = r.text};
+	struct cost_reader r = {.at = r.text, .ps = ps};
 	char *word;
 
 	if (strlen(value) > INI_LINE_MAX)
@@ -201,7 +249,7 @@ static const char *read_cost(const char *value, struct machine_cost *c)
 		r.wrong = "there is no \"range\" behind the mean";
 	read_range(&r, c);
 	word = next_word(&r);
-	if (!strcmp(word, "quantiles")) {
+	if (!strcmp(word, "quantiles") && !ps) {
 		read_quantiles(&r, c);
 		word = next_word(&r);
 	}
@@ -218,59 +266,136 @@ static const char *read_cost(const char *value, struct machine_cost *c)
 		.max = sizeof(((struct machine *)0)->field)              \
 	}
 
-static const struct key machine_keys[] = {MACHINE(name), MACHINE(title), MACHINE(note), {0}};
+static const struct key machine_keys[] = {
+	MACHINE(name),
+	MACHINE(title),
+	MACHINE(note),
+	{
+		.name = "costs",
+		.kind = KEY_TEXT,
+		.offset = offsetof(struct machine, base),
+		.max = sizeof(((struct machine *)0)->base),
+	},
+	{0},
+};
 
-static int find_cost(const char *name)
+#define SHAPE(field, most)                                     \
+	{                                                      \
+		.name = #field, .kind = KEY_COUNT,             \
+		.flags = KEY_REQUIRED,                         \
+		.offset = offsetof(struct machine, field),     \
+		.min = 1, .max = most,                         \
+	}
+
+static const struct key shape_keys[] = {
+	SHAPE(sockets, 16), SHAPE(cores, MACHINE_CPUS_MAX), SHAPE(threads, 2), {0},
+};
+
+/* A section of constants: [cost] or [line]. */
+struct constants {
+	const char *section, *const *names, *form;
+	int nr;
+	bool ps;
+};
+
+static const struct constants cost_constants = {
+	"cost", cost_names, COST_FORM, COST_NR, false,
+};
+static const struct constants line_constants = {
+	"line", line_names, LINE_FORM, LINE_NR, true,
+};
+
+static int find_constant(const struct constants *k, const char *name)
 {
-	for (int i = 0; i < COST_NR; i++)
-		if (!strcmp(cost_names[i], name))
+	for (int i = 0; i < k->nr; i++)
+		if (!strcmp(k->names[i], name))
 			return i;
 	return -ENOENT;
 }
 
-static int unknown_cost(const struct key_place *place, const char *name, struct td_error *err)
+static int unknown_constant(const struct constants *k, const struct key_place *place,
+			    const char *name, struct td_error *err)
 {
 	char quote[TD_QUOTE_MAX], valid[512];
 	size_t used = 0;
 
-	for (int i = 0; i < COST_NR && used < sizeof(valid); i++)
+	for (int i = 0; i < k->nr && used < sizeof(valid); i++)
 		used += snprintf(valid + used, sizeof(valid) - used, "%s%s", i ? ", " : "",
-				 cost_names[i]);
-	return key_fail(err, place, "unknown key \"%s\" in [cost]; valid: %s",
-			td_quote(quote, name), valid);
+				 k->names[i]);
+	return key_fail(err, place, "unknown key \"%s\" in [%s]; valid: %s",
+			td_quote(quote, name), k->section, valid);
 }
 
-static int read_costs(struct machine *m, const struct ini_section *s, struct td_error *err)
+static int read_constants(const struct constants *k, struct machine *m, struct machine_cost *c,
+			  bool *seen, const struct ini_section *s, struct td_error *err)
 {
-	struct key_place place = {.file = m->file, .section = "cost"};
-	bool seen[COST_NR] = {false};
+	struct key_place place = {.file = m->file, .section = k->section};
 	char quote[TD_QUOTE_MAX];
 
 	for (size_t i = 0; i < s->nr; i++) {
-		int cost = find_cost(s->keys[i].key);
+		int n = find_constant(k, s->keys[i].key);
 		const char *wrong;
 
 		place.line = s->keys[i].line;
-		if (cost < 0)
-			return unknown_cost(&place, s->keys[i].key, err);
-		wrong = read_cost(s->keys[i].value, &m->costs[cost]);
+		if (n < 0)
+			return unknown_constant(k, &place, s->keys[i].key, err);
+		wrong = read_cost(s->keys[i].value, &c[n], k->ps);
 		if (wrong)
 			return key_fail(err, &place,
-					"bad value \"%s\" for \"%s\" in [cost]: %s; valid: %s",
-					td_quote(quote, s->keys[i].value), s->keys[i].key, wrong,
-					COST_FORM);
-		seen[cost] = true;
+					"bad value \"%s\" for \"%s\" in [%s]: %s; valid: %s",
+					td_quote(quote, s->keys[i].value), s->keys[i].key,
+					k->section, wrong, k->form);
+		seen[n] = true;
 	}
-	place.line = s->line;
-	for (int i = 0; i < COST_NR; i++)
+	return 0;
+}
+
+static int check_costs(const struct machine *m, const bool *seen, unsigned int line,
+		       struct td_error *err)
+{
+	struct key_place place = {.file = m->file, .section = "cost", .line = line};
+
+	for (int i = 0; i < COST_NR && !m->base[0]; i++)
 		if (!seen[i])
 			return key_fail(err, &place, "[cost] has no \"%s\", which it needs",
 					cost_names[i]);
 	return 0;
 }
 
-static void hash_costs(struct machine *m)
+/* What no machine can be: a transfer that is faster than one from nearer by. */
+static int check_lines(const struct machine *m, const bool *seen, unsigned int line,
+		       struct td_error *err)
 {
+	static const enum line_cost rising[][2] = {
+		{LINE_read_hit, LINE_rmw_hit}, {LINE_write_hit, LINE_rmw_hit},
+		{LINE_read_hit, LINE_shared},  {LINE_rmw_hit, LINE_local},
+		{LINE_sibling, LINE_local},    {LINE_local, LINE_remote},
+		{LINE_keep, LINE_local},
+	};
+	struct key_place place = {.file = m->file, .section = "line", .line = line};
+
+	for (int i = 0; i < LINE_NR; i++) {
+		if (seen[i] || (i == LINE_sibling && m->threads == 1) ||
+		    (i == LINE_remote && m->sockets == 1))
+			continue;
+		return key_fail(err, &place, "[line] has no \"%s\", which it needs", line_names[i]);
+	}
+	for (size_t i = 0; i < sizeof(rising) / sizeof(rising[0]); i++) {
+		enum line_cost a = rising[i][0], b = rising[i][1];
+
+		if (seen[a] && seen[b] && m->lines[a].ns > m->lines[b].ns)
+			return key_fail(err, &place,
+					"\"%s\" in [line] is more than \"%s\", which no machine does",
+					line_names[a], line_names[b]);
+	}
+	if (!m->lines[LINE_rmw_hit].ns)
+		return key_fail(err, &place, "\"rmw_hit\" in [line] is 0, which no machine does");
+	return 0;
+}
+
+void machine_rehash(struct machine *m)
+{
+	const uint64_t shape[] = {m->sockets, m->cores, m->threads};
 	uint64_t hash = FNV_START;
 
 	for (int i = 0; i < COST_NR; i++) {
@@ -281,39 +406,119 @@ static void hash_costs(struct machine *m)
 		hash = fnv1a64(hash, numbers, sizeof(numbers));
 		hash = fnv1a64(hash, c->quantiles, c->nr_quantiles * sizeof(*c->quantiles));
 	}
+	if (m->has_shape)
+		hash = fnv1a64(hash, shape, sizeof(shape));
+	for (int i = 0; i < LINE_NR && m->has_shape; i++)
+		hash = fnv1a64(hash, &m->lines[i].ns, sizeof(m->lines[i].ns));
 	m->hash = hash;
+}
+
+void machine_scale_cost(struct machine_cost *c, uint64_t num, uint64_t den)
+{
+	c->ns = c->ns * num / den;
+	c->low = c->low * num / den;
+	c->high = c->high * num / den;
+	for (uint32_t i = 0; i < c->nr_quantiles; i++)
+		c->quantiles[i].ns = c->quantiles[i].ns * num / den;
+}
+
+/* Costs that the file does not give, from the file that it names, in the same folder. */
+static int read_base(struct machine *m, const bool *seen, struct td_error *err)
+{
+	const char *slash = strrchr(m->file, '/');
+	struct key_place place = {.file = m->file};
+	char dir[1024], quote[TD_QUOTE_MAX];
+	const char *dirs[] = {dir, NULL};
+	struct td_error inner;
+	struct machine *base;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - m->file) : 1,
+		 slash ? m->file : ".");
+	if (strchr(m->base, '/') || machine_load(m->base, dirs, &base, &inner))
+		return key_fail(err, &place, "costs = %s: no machine file of that name is beside it",
+				td_quote(quote, m->base));
+	if (base->base[0]) {
+		machine_free(base);
+		return key_fail(err, &place, "costs = %s: that file takes its costs from a third",
+				td_quote(quote, m->base));
+	}
+	for (int i = 0; i < COST_NR; i++)
+		if (!seen[i])
+			m->costs[i] = base->costs[i];
+	machine_free(base);
+	return 0;
+}
+
+/* What was met of a machine file: the line of each section, 0 if there is none. */
+struct sections {
+	unsigned int machine, cost, topology, line;
+	bool costs[COST_NR], lines[LINE_NR];
+};
+
+static int read_section(struct machine *m, struct sections *got, uint64_t *seen,
+			const struct ini_section *s, struct td_error *err)
+{
+	struct key_place place = {m->file, s->line, s->title};
+	char quote[TD_QUOTE_MAX];
+
+	if (!strcmp(s->title, "machine")) {
+		got->machine = s->line;
+		return key_set_section(machine_keys, m, &seen[0], m->file, s, err);
+	}
+	if (!strcmp(s->title, "topology")) {
+		got->topology = s->line;
+		return key_set_section(shape_keys, m, &seen[1], m->file, s, err);
+	}
+	if (!strcmp(s->title, "cost")) {
+		got->cost = s->line;
+		return read_constants(&cost_constants, m, m->costs, got->costs, s, err);
+	}
+	if (!strcmp(s->title, "line")) {
+		got->line = s->line;
+		return read_constants(&line_constants, m, m->lines, got->lines, s, err);
+	}
+	return key_fail(err, &place,
+			"unknown section [%s]; valid: [machine], [cost], [topology], [line]",
+			td_quote(quote, s->title));
+}
+
+static int check_shape(const struct machine *m, const struct sections *got, struct td_error *err)
+{
+	struct key_place place = {.file = m->file, .section = "topology", .line = got->topology};
+
+	if (!got->topology && !got->line)
+		return 0;
+	if (!got->topology || !got->line)
+		return td_fail(err, -EINVAL, "%s: has no [%s] section, which its [%s] needs",
+			       m->file, got->topology ? "line" : "topology",
+			       got->topology ? "topology" : "line");
+	if (m->sockets * m->cores * m->threads > MACHINE_CPUS_MAX)
+		return key_fail(err, &place, "sockets x cores x threads is more than %d",
+				MACHINE_CPUS_MAX);
+	return check_lines(m, got->lines, got->line, err);
 }
 
 static int read_machine(struct machine *m, const struct ini *ini, struct td_error *err)
 {
-	bool machine = false, cost = false;
-	char quote[TD_QUOTE_MAX];
-	uint64_t seen = 0;
+	struct sections got = {0};
+	uint64_t seen[2] = {0};
+	int ret = 0;
 
-	for (size_t i = 0; i < ini->nr; i++) {
-		const struct ini_section *s = &ini->sections[i];
-		struct key_place place = {m->file, s->line, s->title};
-		int ret;
-
-		if (!strcmp(s->title, "machine")) {
-			machine = true;
-			ret = key_set_section(machine_keys, m, &seen, m->file, s, err);
-		} else if (!strcmp(s->title, "cost")) {
-			cost = true;
-			ret = read_costs(m, s, err);
-		} else {
-			ret = key_fail(err, &place,
-				       "unknown section [%s]; valid: [machine], [cost]",
-				       td_quote(quote, s->title));
-		}
-		if (ret)
-			return ret;
-	}
-	if (!machine || !cost)
+	for (size_t i = 0; i < ini->nr && !ret; i++)
+		ret = read_section(m, &got, seen, &ini->sections[i], err);
+	if (ret)
+		return ret;
+	if (!got.machine || (!got.cost && !m->base[0]))
 		return td_fail(err, -EINVAL, "%s: has no [%s] section", m->file,
-			       machine ? "cost" : "machine");
-	hash_costs(m);
-	return 0;
+			       got.machine ? "cost" : "machine");
+	ret = check_costs(m, got.costs, got.cost, err);
+	if (!ret)
+		ret = check_shape(m, &got, err);
+	if (!ret && m->base[0])
+		ret = read_base(m, got.costs, err);
+	m->has_shape = got.topology;
+	machine_rehash(m);
+	return ret;
 }
 
 int machine_parse(const char *file, const char *text, size_t len, struct machine **out,

@@ -2,20 +2,30 @@
 /*
  * Machine files: what each operation costs on some machine, every constant
  * with the range in which it may lie and the source that says so. The model
- * executor spins these costs; nothing else in the tree holds one.
+ * executor spins these costs, the simulated machine adds them up; nothing else
+ * in the tree holds one.
  *
  *   [machine]
  *   name, title, note = TEXT
+ *   costs = NAME		costs that are not given are those of NAME.mach beside it
  *   [cost]
  *   KEY = TIME range LOW..HIGH source "TEXT"
  *   KEY = TIME range LOW..HIGH quantiles 0:TIME,50:TIME,..,100:TIME source "TEXT"
+ *   [topology]
+ *   sockets, cores, threads = N	cores of a socket, hardware threads of a core
+ *   [line]
+ *   KEY = TIME range LOW..HIGH source "TEXT"	in ps or ns
  *
  * TIME is the mean, LOW..HIGH what the mean may be (for sensitivity). Without
  * quantiles every call costs the mean. Every key of MACHINE_COSTS is required.
+ * A machine that is to be simulated has [topology] and [line] too, with every
+ * key of MACHINE_LINES that its topology needs: sibling where cores have several
+ * threads, remote where there are several sockets.
  */
 #ifndef DPAMT_TD_MACHINE_H
 #define DPAMT_TD_MACHINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +67,27 @@ enum cost {
 		COST_NR
 };
 
+/* LINE(key, what it is): what an access to a cache line takes */
+#define MACHINE_LINES(LINE)                                                                   \
+	LINE(read_hit, "load of a line that the CPU holds")                                   \
+	LINE(write_hit, "store to a line that the CPU owns")                                  \
+	LINE(rmw_hit, "locked instruction on a line that the CPU owns")                       \
+	LINE(shared, "load of a line that others of the socket hold unmodified")              \
+	LINE(sibling, "transfer from the other hardware thread of the core")                  \
+	LINE(local, "transfer of a modified line from a core of the same socket")             \
+	LINE(remote, "transfer of a line from another socket")                                \
+	LINE(memory, "a line that no cache holds")                                            \
+	LINE(keep, "how long its owner goes on using a line that another one has asked for")
+
+enum line_cost {
+#define LINE(key, what) LINE_##key,
+	MACHINE_LINES(LINE)
+#undef LINE
+		LINE_NR
+};
+
+#define MACHINE_CPUS_MAX 1024
+
 #define MACHINE_QUANTILES_MAX 16
 #define MACHINE_NS_MAX 1000000000ULL /* of any cost */
 
@@ -73,9 +104,20 @@ struct machine_cost {
 
 struct machine {
 	char name[32], title[128], note[512], *file;
+	char base[32]; /* "" or whose costs it takes */
 	struct machine_cost costs[COST_NR];
+	/* Of the simulated machine; Without has_shape all zero. */
+	uint64_t sockets, cores, threads;
+	struct machine_cost lines[LINE_NR]; /* in ps, no quantiles */
+	bool has_shape;
 	uint64_t hash;
 };
+
+/* CPUs (hardware threads) of a machine that has a shape. */
+static inline unsigned int machine_cpus(const struct machine *m)
+{
+	return (unsigned int)(m->sockets * m->cores * m->threads);
+}
 
 /*
  * Reads a machine file: a path, or a bare name looked up in @dirs (NULL-ended)
@@ -94,6 +136,13 @@ uint64_t machine_hash(const struct machine *m);
 /* "pamt_add", and what it covers. */
 const char *machine_cost_name(enum cost cost);
 const char *machine_cost_covers(enum cost cost);
+/* "read_hit", and what it is. */
+const char *machine_line_name(enum line_cost line);
+const char *machine_line_covers(enum line_cost line);
+/* Recompute ->hash after costs or lines were changed (sensitivity). */
+void machine_rehash(struct machine *m);
+/* @c times @num / @den, quantiles and range with it. */
+void machine_scale_cost(struct machine_cost *c, uint64_t num, uint64_t den);
 
 /*
  * One cost in ns. With quantiles, @rnd (uniform over 64 bits, of which the

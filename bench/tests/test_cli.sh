@@ -92,7 +92,7 @@ is_json()
 	python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" 2>/dev/null
 }
 
-verbs="list run check explore compare report help"
+verbs="list run check explore simulate calibrate compare report help"
 cpus=$(nproc)
 
 test_verbs()
@@ -116,7 +116,7 @@ test_verbs()
 	refuse 2 'did you mean run?' help rnu
 	# what is not there yet is not listed
 	run --help
-	contains "$out" simulate && fail "help lists a verb that does not exist"
+	contains "$out" fleet && fail "help lists a verb that does not exist"
 	ok
 }
 
@@ -152,7 +152,7 @@ test_values()
 	refuse 2 "$tmp/none.wl: No such file" run --workload "$tmp/none.wl" --dry-run
 	refuse 2 '--machine: unknown machine "nope"; valid: ' run --machine nope --dry-run
 	refuse 2 '--on: unknown executor "nope"; valid: model' run --on nope
-	for value in hw emu sim explore; do
+	for value in hw emu explore; do
 		refuse 4 "--on: $value is not built yet: " run --on "$value"
 		refuse 4 "valid: model" run --on "$value"
 	done

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Jobs in processes (pool.h): one per CPU at a time, each with a pipe for its answer. */
+#define _GNU_SOURCE
+#include "exec/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CPUS 256
+
+struct worker {
+	pid_t pid;
+	int fd;
+	size_t job, len, size;
+	char *text;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+unsigned int pool_cpus(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+	return n > MAX_CPUS ? MAX_CPUS : (unsigned int)n;
+}
+
+static void child(const struct pool *p, size_t i, int fd)
+{
+	FILE *out = fdopen(fd, "w");
+	json_t *j;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, SIG_IGN);
+	j = p->job(p->ctx, i);
+	if (!out || !j || json_dumpf(j, out, JSON_COMPACT | JSON_REAL_PRECISION(12)) ||
+	    fclose(out))
+		_exit(1);
+	_exit(0);
+}
+
+static int start(const struct pool *p, struct worker *w, size_t i)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC))
+		return -errno;
+	fflush(NULL);
+	w->pid = fork();
+	if (w->pid < 0) {
+		int err = -errno;
+
+		close(fd[0]);
+		close(fd[1]);
+		w->pid = 0;
+		return err;
+	}
+	if (!w->pid) {
+		close(fd[0]);
+		child(p, i, fd[1]);
+	}
+	close(fd[1]);
+	w->fd = fd[0];
+	w->job = i;
+	w->len = 0;
+	return 0;
+}
+
+/* Read what there is; true at the end. */
+static bool more(struct worker *w)
+{
+	ssize_t n;
+
+	if (w->size - w->len < 4096) {
+		char *text = realloc(w->text, w->size + 65536);
+
+		if (!text)
+			return true;
+		w->text = text;
+		w->size += 65536;
+	}
+	n = read(w->fd, w->text + w->len, w->size - w->len);
+	if (n > 0)
+		w->len += (size_t)n;
+	return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+static void finish(const struct pool *p, struct worker *w)
+{
+	json_t *j = json_loadb(w->text ? w->text : "", w->len, 0, NULL);
+	int status = 0;
+
+	close(w->fd);
+	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	w->pid = 0;
+	p->done(p->ctx, w->job, status ? NULL : j);
+	json_decref(j);
+}
+
+static void tell(const struct pool *p, size_t done, const struct timespec *from)
+{
+	struct timespec now;
+	double spent;
+
+	if (!p->what || !done)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	spent = (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K[%zu/%zu] %s, %.0f s left%s", done, p->nr, p->what,
+			spent / (double)done * (double)(p->nr - done), done == p->nr ? "\r\033[K" : "");
+	else if (done == p->nr || done % (p->nr / 10 + 1) == 0)
+		fprintf(stderr, "dpamt: [%zu/%zu] %s, %.0f s left\n", done, p->nr, p->what,
+			spent / (double)done * (double)(p->nr - done));
+}
+
+static int fill(const struct pool *p, struct worker *w, unsigned int cpus, size_t *next)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < cpus && !ret && !stopped; i++) {
+		while (*next < p->nr && p->skip && p->skip(p->ctx, *next))
+			++*next;
+		if (!w[i].pid && *next < p->nr)
+			ret = start(p, &w[i], (*next)++);
+	}
+	return ret;
+}
+
+int pool_run(const struct pool *p)
+{
+	struct sigaction sa = { .sa_handler = on_signal }, old_int, old_term;
+	unsigned int cpus = pool_cpus(), i, n;
+	struct worker w[MAX_CPUS] = { 0 };
+	struct pollfd fd[MAX_CPUS];
+	size_t next = 0, done = 0;
+	struct timespec from;
+	int ret = 0;
+
+	stopped = 0;
+	sigaction(SIGINT, &sa, &old_int);
+	sigaction(SIGTERM, &sa, &old_term);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (;;) {
+		if (!ret)
+			ret = fill(p, w, cpus, &next);
+		for (i = n = 0; i < cpus; i++) {
+			fd[i] = (struct pollfd){ .fd = w[i].pid ? w[i].fd : -1, .events = POLLIN };
+			n += w[i].pid != 0;
+		}
+		if (!n)
+			break;
+		if (poll(fd, cpus, 500) < 0 && errno != EINTR)
+			break;
+		for (i = 0; i < cpus; i++) {
+			if (stopped && w[i].pid)
+				kill(w[i].pid, SIGKILL);
+			if (!w[i].pid || !fd[i].revents || !more(&w[i]))
+				continue;
+			finish(p, &w[i]);
+			tell(p, ++done, &from);
+		}
+	}
+	for (i = 0; i < cpus; i++)
+		free(w[i].text);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	return stopped ? -EINTR : ret;
+}

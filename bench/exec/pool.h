@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Independent jobs on all CPUs, each in a process of its own: what one answers is a
+ * JSON object, what it does to the process nobody else sees.
+ */
+#ifndef DPAMT_POOL_H
+#define DPAMT_POOL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pool {
+	size_t nr;
+	/* In a child: the answer of job @i, a new reference; NULL is a failure. */
+	json_t *(*job)(void *ctx, size_t i);
+	/* In the parent, in the order of arrival; @answer (borrowed) is NULL if there was none. */
+	void (*done)(void *ctx, size_t i, const json_t *answer);
+	bool (*skip)(void *ctx, size_t i);	/* may be NULL */
+	void *ctx;
+	const char *what;	/* for progress on stderr; NULL: quiet */
+};
+
+/* CPUs that this process may use. */
+unsigned int pool_cpus(void);
+/* Run all jobs. 0; -EINTR after SIGINT or SIGTERM; -errno when no process can be made. */
+int pool_run(const struct pool *p);
+
+#endif

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scheduler of the simulated machine (sim_core.h): a heap of clocks, one
+ * fiber per CPU, and the executor's side of shim_exec.h.
+ *
+ * A key of the heap is clock and CPU in one number, so that comparing two keys
+ * is one instruction and a tie has an order. The CPU that runs is not in the heap.
+ */
+#define _GNU_SOURCE
+#include "exec/sim_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "exec/context.h"
+#include "shim/shim_exec.h"
+
+#define CPU_BITS 10
+#define KEY(at, cpu) ((at) << CPU_BITS | (cpu))
+#define CPU_MASK ((1u << CPU_BITS) - 1)
+#define LINE_SHIFT 6
+/* How far a CPU runs ahead of the others at most, in ps, on lines that only it has touched. */
+#define RUN_AHEAD 200000ull
+
+struct sim_cpu {
+	struct context context;
+	uint64_t now, queued;
+	uint64_t drained;	/* when the last store has landed */
+	const struct exec_ops *host, *strategy;	/* while it does not run */
+	uint16_t next_waiter;	/* for the same line, plus one */
+	bool idle;		/* waits for an event */
+	bool asleep;		/* the same, in the heap with the time when it wakes by itself */
+	bool blocked;
+	bool in_call;
+};
+
+static struct {
+	const struct sim_setup *s;
+	struct sim_lines lines;
+	struct sim_line *shadow, *extra_shadow;
+	struct sim_cpu cpu[SIM_CPUS_MAX];
+	uint64_t heap[SIM_CPUS_MAX + 1];
+	unsigned int nr_heap, current, left, nr_blocked, nr_idle;
+	struct context main;
+	struct sim_figures figures;
+	struct sim_line stranger;
+} sim;
+
+/* The strategies' files have a pointer of their own: see the Makefile. */
+__thread const struct exec_ops *exec_strategy;
+
+/* ------------------------------------------------------------------- heap */
+
+static void heap_push(uint64_t key)
+{
+	unsigned int i = ++sim.nr_heap;
+
+	while (i > 1 && sim.heap[i / 2] > key) {
+		sim.heap[i] = sim.heap[i / 2];
+		i /= 2;
+	}
+	sim.heap[i] = key;
+}
+
+/* Put @key in place of the first one, and in its place. */
+static void heap_sift(uint64_t key)
+{
+	unsigned int i = 1, child;
+
+	while ((child = 2 * i) <= sim.nr_heap) {
+		child += child < sim.nr_heap && sim.heap[child + 1] < sim.heap[child];
+		if (sim.heap[child] >= key)
+			break;
+		sim.heap[i] = sim.heap[child];
+		i = child;
+	}
+	sim.heap[i] = key;
+}
+
+static uint64_t heap_pop(void)
+{
+	uint64_t first = sim.heap[1], last = sim.heap[sim.nr_heap--];
+
+	if (sim.nr_heap)
+		heap_sift(last);
+	return first;
+}
+
+/* @cpu is in the heap with a later time: take it out. */
+static void heap_remove(unsigned int cpu)
+{
+	unsigned int i, n = sim.nr_heap;
+
+	for (i = 1; (sim.heap[i] & CPU_MASK) != cpu; i++)
+		;
+	/* Rare, and the rest is nearly a heap: build it again. */
+	sim.heap[i] = sim.heap[n];
+	sim.nr_heap = 0;
+	for (i = 1; i < n; i++)
+		heap_push(sim.heap[i]);
+}
+
+/* --------------------------------------------------------------- switching */
+
+static void go_to(uint64_t key)
+{
+	unsigned int to = key & CPU_MASK;
+	struct sim_cpu *old = &sim.cpu[sim.current], *new = &sim.cpu[to];
+
+	if (new->asleep) {
+		new->asleep = false;
+		sim.nr_idle--;
+	}
+	new->now = key >> CPU_BITS;
+	old->host = exec_now;
+	old->strategy = exec_strategy;
+	sim.current = to;
+	sim.figures.switches++;
+	exec_now = new->host;
+	exec_strategy = new->strategy;
+	sim.s->switched(to);
+	context_switch(&old->context, &new->context);
+	/* Back: whoever waits now must see what this CPU does. */
+	if (sim.nr_blocked && sim_muted())
+		sim_unmute();
+}
+
+static void leave(void)
+{
+	context_switch(&sim.cpu[sim.current].context, &sim.main);
+}
+
+/* This CPU cannot go on by itself. */
+static void give_way(void)
+{
+	uint64_t key;
+
+	if (!sim.nr_heap)
+		leave();
+	key = heap_pop();
+	/* It may be its own turn again. */
+	if ((key & CPU_MASK) != sim.current) {
+		go_to(key);
+		return;
+	}
+	sim.cpu[sim.current].now = key >> CPU_BITS;
+	if (sim.cpu[sim.current].asleep) {
+		sim.cpu[sim.current].asleep = false;
+		sim.nr_idle--;
+	}
+}
+
+void sim_sync(void)
+{
+	uint64_t key = KEY(sim.cpu[sim.current].now, sim.current), first;
+
+	if (!sim.nr_heap || sim.heap[1] > key)
+		return;
+	first = sim.heap[1];
+	heap_sift(key);
+	go_to(first);
+}
+
+uint64_t sim_now(void)
+{
+	return sim.cpu[sim.current].now;
+}
+
+uint64_t sim_queued(void)
+{
+	return sim.cpu[sim.current].queued;
+}
+
+void sim_charge(uint64_t ps)
+{
+	sim.cpu[sim.current].now += ps;
+}
+
+void sim_in_call(bool in)
+{
+	sim.cpu[sim.current].in_call = in;
+}
+
+void sim_spend(uint64_t ps)
+{
+	sim.cpu[sim.current].now += ps;
+	sim_sync();
+}
+
+void sim_idle(uint64_t at)
+{
+	struct sim_cpu *c = &sim.cpu[sim.current];
+
+	sim.nr_idle++;
+	if (at == UINT64_MAX) {
+		c->idle = true;
+	} else {
+		c->asleep = true;
+		heap_push(KEY(at > c->now ? at : c->now, sim.current));
+	}
+	give_way();
+}
+
+void sim_wake_idle(void)
+{
+	uint64_t now = sim.cpu[sim.current].now;
+	unsigned int i;
+
+	for (i = 0; sim.nr_idle && i < sim.s->nr_cpus; i++) {
+		struct sim_cpu *c = &sim.cpu[i];
+
+		if (!c->idle && !c->asleep)
+			continue;
+		if (c->asleep)
+			heap_remove(i);
+		c->idle = c->asleep = false;
+		sim.nr_idle--;
+		if (c->now < now)
+			c->now = now;
+		heap_push(KEY(c->now, i));
+	}
+}
+
+/* --------------------------------------------------------------- accesses */
+
+static struct sim_line *line_of(const volatile void *addr)
+{
+	uint64_t off = (uint64_t)((const volatile char *)addr - sim.s->base);
+
+	if (__builtin_expect(off < sim.s->size, 1))
+		return &sim.shadow[off >> LINE_SHIFT];
+	off = (uint64_t)((const volatile char *)addr - sim.s->extra);
+	if (off < sim.s->extra_size)
+		return &sim.extra_shadow[off >> LINE_SHIFT];
+	sim.figures.strangers++;
+	return &sim.stranger;
+}
+
+/* Somebody has written: all who wait for the line look again once they can see it. */
+static void wake(struct sim_line *line, uint64_t at)
+{
+	unsigned int i = line->waiters;
+
+	line->waiters = 0;
+	while (i) {
+		struct sim_cpu *c = &sim.cpu[i - 1];
+
+		if (c->now < at)
+			c->now = at;
+		c->blocked = false;
+		sim.nr_blocked--;
+		heap_push(KEY(c->now, i - 1));
+		i = c->next_waiter;
+	}
+}
+
+static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
+		      int order, const void *pc)
+{
+	struct sim_cpu *c = &sim.cpu[sim.current];
+	struct sim_line *line;
+	struct sim_access a;
+
+	(void)size;
+	(void)order;
+	(void)pc;
+	sim.figures.accesses++;
+	if (kind != SHIM_READ && kind != SHIM_WRITE && c->now < c->drained)
+		c->now = c->drained;
+	if (kind == SHIM_FENCE) {
+		c->now += c->in_call ? 0 : sim.lines.ps[LINE_rmw_hit];
+		return;
+	}
+	line = line_of(addr);
+	if (line->met || (line->owner && line->owner != sim.current + 1)) {
+		sim.figures.shared++;
+		sim_sync();
+	} else if (sim.nr_heap && (sim.heap[1] >> CPU_BITS) + RUN_AHEAD < c->now) {
+		sim_sync();
+	}
+	sim_line_access(&sim.lines, line, sim.current,
+			kind == SHIM_READ ? SIM_READ : kind == SHIM_WRITE ? SIM_WRITE : SIM_RMW,
+			c->now, &a);
+	c->now = c->in_call ? c->now + a.queued : a.done;
+	c->queued += a.queued;
+	if (kind == SHIM_READ)
+		return;
+	if (a.visible > c->drained)
+		c->drained = a.visible;
+	if (line->waiters)
+		wake(line, a.visible);
+}
+
+static void on_block(const volatile void *addr)
+{
+	struct sim_line *line = line_of(addr);
+	struct sim_cpu *c = &sim.cpu[sim.current];
+
+	c->next_waiter = line->waiters;
+	line->waiters = (uint16_t)(sim.current + 1);
+	c->blocked = true;
+	sim.nr_blocked++;
+	give_way();
+}
+
+static uint64_t on_clock(void)
+{
+	return sim_now() / SIM_PS;
+}
+
+static const struct exec_ops ops = { .access = on_access, .block = on_block, .clock = on_clock };
+/* Accesses are free, and a CPU that has to wait is heard all the same. */
+static void no_access(const volatile void *addr, unsigned int size, enum shim_access kind,
+		      int order, const void *pc)
+{
+	(void)addr;
+	(void)size;
+	(void)kind;
+	(void)order;
+	(void)pc;
+}
+
+static void muted_block(const volatile void *addr)
+{
+	sim_unmute();
+	on_block(addr);
+}
+
+static const struct exec_ops muted_ops = {
+	.access = no_access, .block = muted_block, .clock = on_clock,
+};
+
+void sim_mute(bool strategy)
+{
+	exec_now = &muted_ops;
+	if (strategy)
+		exec_strategy = &muted_ops;
+}
+
+void sim_unmute(void)
+{
+	exec_now = &ops;
+	exec_strategy = &ops;
+}
+
+bool sim_muted(void)
+{
+	return exec_now == &muted_ops;
+}
+
+/* ------------------------------------------------------------------ a run */
+
+static void entry(void)
+{
+	sim.s->body(sim.s->arg, sim.current);
+	sim.left--;
+	/* Who is left and idle would never be woken: an event that nobody made. */
+	give_way();
+	abort();
+}
+
+static void *shadow_map(uint64_t size)
+{
+	void *p = mmap(NULL, ((size >> LINE_SHIFT) + 1) * sizeof(struct sim_line),
+		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void shadow_unmap(void *p, uint64_t size)
+{
+	if (p)
+		munmap(p, ((size >> LINE_SHIFT) + 1) * sizeof(struct sim_line));
+}
+
+int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
+{
+	char *stacks;
+	unsigned int i;
+
+	memset(f, 0, sizeof(*f));
+	if (!s->nr_cpus || s->nr_cpus > SIM_CPUS_MAX)
+		return -EINVAL;
+	memset(&sim, 0, sizeof(sim));
+	sim.s = s;
+	sim.left = s->nr_cpus;
+	stacks = context_stacks(s->nr_cpus, SIM_STACK);
+	sim.shadow = shadow_map(s->size);
+	sim.extra_shadow = shadow_map(s->extra_size);
+	if (stacks && sim.shadow && sim.extra_shadow &&
+	    !sim_lines_init(&sim.lines, s->machine, s->place, s->nr_cpus)) {
+		for (i = 0; i < s->nr_cpus; i++) {
+			context_make(&sim.cpu[i].context, context_stack_of(stacks, i, SIM_STACK),
+				     SIM_STACK, entry);
+			sim.cpu[i].host = sim.cpu[i].strategy = &ops;
+			if (i)
+				heap_push(KEY(0ull, i));
+		}
+		s->switched(0);
+		sim_unmute();
+		context_switch(&sim.main, &sim.cpu[0].context);
+		exec_now = exec_strategy = NULL;
+		*f = sim.figures;
+		f->blocked = sim.left;
+	}
+	sim_lines_free(&sim.lines);
+	shadow_unmap(sim.shadow, s->size);
+	shadow_unmap(sim.extra_shadow, s->extra_size);
+	context_stacks_free(stacks, s->nr_cpus, SIM_STACK);
+	if (!stacks || !sim.shadow || !sim.extra_shadow)
+		return -ENOMEM;
+	return f->blocked ? -EDEADLK : 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Virtual time: CPUs of a simulated machine as fibers, each with a clock of its
+ * own, in picoseconds. Before a CPU touches a line that it shares with others it
+ * lets every CPU whose clock is behind go first, so shared accesses happen in the
+ * order of time; on lines that only it has touched it runs ahead. Ties go to the
+ * lower number: the same set-up gives the same run.
+ *
+ * One simulation at a time per process.
+ */
+#ifndef DPAMT_SIM_CORE_H
+#define DPAMT_SIM_CORE_H
+
+#include "exec/sim_line.h"
+
+#define SIM_CPUS_MAX 1024
+#define SIM_STACK (64u << 10)
+#define SIM_PS 1000ull		/* in a nanosecond */
+
+struct sim_setup {
+	const struct machine *machine;
+	unsigned int nr_cpus;
+	const struct sim_place *place;	/* of each */
+	/* Memory whose lines are simulated: one large piece, and a small one of statics. */
+	const char *base, *extra;
+	uint64_t size, extra_size;
+	void (*body)(void *arg, unsigned int cpu);
+	void *arg;
+	/* @cpu runs from now on. */
+	void (*switched)(unsigned int cpu);
+};
+
+struct sim_figures {
+	uint64_t accesses, shared, switches;
+	uint64_t muted;		/* program steps that were charged, not simulated */
+	uint64_t strangers;	/* accesses outside of the memory that was named */
+	unsigned int blocked;	/* CPUs that waited for ever: a deadlock if not 0 */
+};
+
+/*
+ * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other:
+ * then they are dropped where they stand.
+ */
+int sim_fibers(const struct sim_setup *s, struct sim_figures *f);
+
+/* All below: only from a body. */
+uint64_t sim_now(void);
+/* The CPU is busy for @ps; then whoever is behind goes first. */
+void sim_spend(uint64_t ps);
+/* The same, and nobody goes first: for parts of a block. */
+void sim_charge(uint64_t ps);
+void sim_sync(void);
+/* Nothing to do until @at, or until somebody calls sim_wake_idle(). UINT64_MAX: no time. */
+void sim_idle(uint64_t at);
+void sim_wake_idle(void);
+/*
+ * In a call whose time is known as a whole an access costs only what it waits behind
+ * others' transfers; the rest of it is in that time.
+ */
+void sim_in_call(bool in);
+/* Time this CPU has waited behind transfers of lines so far. */
+uint64_t sim_queued(void);
+/*
+ * Muted: accesses are made and cost nothing, until the CPU has to wait or
+ * somebody waits for it. @strategy: those of the strategies' files as well.
+ */
+void sim_mute(bool strategy);
+void sim_unmute(void);
+bool sim_muted(void);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Cache lines of a simulated machine: who holds one, and when the next one can
+ * have it. Times are picoseconds of virtual time.
+ *
+ * A line is with nobody, with one CPU that may write it (owner), or with several
+ * that may read it (a set). A transfer occupies the line: who asks meanwhile
+ * starts when it is over, so contenders queue. Who had the line goes on using it
+ * for a while after it was asked for (LINE_keep), as a core does until the request
+ * has reached it; without that a contended locked add would look twice as dear
+ * as it is. A store that finds the line elsewhere does not stop the CPU: it waits in
+ * the store buffer, and the next locked instruction waits for it.
+ *
+ * One owner of all state, no locks: one thread simulates one machine.
+ */
+#ifndef DPAMT_SIM_LINE_H
+#define DPAMT_SIM_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "td/machine.h"
+
+#define SIM_NOBODY 0xffffu
+
+enum sim_kind { SIM_READ, SIM_WRITE, SIM_RMW };
+
+struct sim_line {
+	uint64_t free_at;	/* the transfer under way is over */
+	uint32_t keep;		/* ps before free_at until which prev may use it */
+	uint16_t owner, prev;	/* CPU plus one; 0: nobody */
+	uint32_t set;		/* of readers; 0: none */
+	uint16_t waiters;	/* first CPU that waits for a write, plus one */
+	uint8_t met;		/* by more than one CPU */
+	uint8_t reserved[9];
+};
+
+_Static_assert(sizeof(struct sim_line) == 32, "two states in a line of the real machine");
+
+/* Where a simulated CPU sits. */
+struct sim_place {
+	uint16_t socket, core, thread;	/* core: over the whole machine */
+};
+
+struct sim_lines {
+	uint64_t ps[LINE_NR];
+	unsigned int nr_cpus, words;	/* words: of a set */
+	const struct sim_place *place;
+	uint64_t *socket_cpus;		/* a set for each socket */
+	uint64_t *sets;			/* sets[set * words], the first one is not used */
+	uint32_t nr_sets, max_sets, free_set;
+};
+
+/* What an access did, for whoever sums it up. */
+struct sim_access {
+	uint64_t done;		/* when the CPU goes on */
+	uint64_t visible;	/* when others can see it */
+	uint64_t queued;	/* of it, waiting for somebody else's transfer */
+};
+
+/* 0, -ENOMEM. */
+int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct sim_place *place,
+		   unsigned int nr_cpus);
+void sim_lines_free(struct sim_lines *s);
+
+/* An access by @cpu at time @now; @line is as it was left, or zero if nobody has touched it. */
+void sim_line_access(struct sim_lines *s, struct sim_line *line, unsigned int cpu,
+		     enum sim_kind kind, uint64_t now, struct sim_access *a);
+
+/* The CPU that owns @line, or SIM_NOBODY. Zeroed lines are nobody's. */
+static inline unsigned int sim_owner(const struct sim_line *line)
+{
+	return line->owner ? line->owner - 1u : SIM_NOBODY;
+}
+
+#endif

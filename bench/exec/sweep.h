@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Many cells on a simulated machine: sweeps, sensitivity, validation. What they
+ * have in common is a list of cells that differ in workload or machine, run on
+ * all CPUs, of which a few figures are kept.
+ */
+#ifndef DPAMT_SWEEP_H
+#define DPAMT_SWEEP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "td/machine.h"
+#include "td/workload.h"
+
+#define SWEEP_VALUES_MAX 64
+
+struct sweep_axis {
+	unsigned int nr;
+	uint64_t value[SWEEP_VALUES_MAX];
+};
+
+struct sweep_grid {
+	struct sweep_axis vcpus, lone;
+};
+
+/*
+ * "vcpus=1..448,lone=0..100%": A..B is a ladder (doubling for vcpus; 0, 10, 25, 50,
+ * 75, 100 for lone), "1:8:64" these values. An axis that is not named has one value:
+ * 16 vCPUs, 50%. 0, or -EINVAL with one line in @err.
+ */
+int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_size);
+
+/* The figures of a cell that sweeps keep. */
+struct sweep_figures {
+	bool ok;
+	char status[16];
+	double wait_pct, pamt_ns_per_page, fault_mean_ns, pages_per_sec;
+	double wait_count, wait_ns, elapsed_ns, install;
+	unsigned int cpus;
+};
+
+struct sweep_cell {
+	const struct workload *workload;
+	const struct machine *machine;
+	const char *strategy;
+	uint64_t seed;
+	bool block;
+};
+
+/* Run one cell here and now. A new reference: its figures, for a file. */
+json_t *sweep_run_cell(const struct sweep_cell *c);
+/* Figures back from what sweep_run_cell() made; ok is false where @j says that it failed. */
+void sweep_read(const json_t *j, struct sweep_figures *f);
+
+/*
+ * @w with @vcpus vCPUs in all (as near as whole TDs come) and @lone percent of pages in
+ * lone regions: the first group, up to 16 TDs, 1 MiB a vCPU. NULL with @err.
+ */
+struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64_t lone,
+				char *err, size_t err_size);
+
+/* Seconds that a cell of @vcpus vCPUs takes to simulate on one CPU, roughly. */
+double sweep_seconds(uint64_t vcpus, uint64_t lone);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The simulated machine: what accesses to a line cost, where vCPUs sit, cells that hold
+ * their invariants and repeat to the byte, block mode against full mode, and memory.
+ */
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exec/sim.h"
+#include "exec/sweep.h"
+#include "shim_exec.h"
+#include "tests/td_fixtures.h"
+
+static const char *const machines[] = { "bench/machines", NULL };
+static const char *const workloads[] = { "workloads", NULL };
+
+static struct machine *machine(const char *name)
+{
+	struct td_error err;
+	struct machine *m = NULL;
+
+	if (machine_load(name, machines, &m, &err)) {
+		printf("%s\n", err.text);
+		exit(1);
+	}
+	return m;
+}
+
+/* ------------------------------------------------------------------ lines */
+
+/* Two sockets of two cores with two threads; every figure another one. */
+static struct machine tiny(void)
+{
+	struct machine m = { .sockets = 2, .cores = 2, .threads = 2, .has_shape = true };
+	static const u64 ps[LINE_NR] = {
+		[LINE_read_hit] = 1, [LINE_write_hit] = 2, [LINE_rmw_hit] = 5, [LINE_shared] = 30,
+		[LINE_sibling] = 8, [LINE_local] = 60, [LINE_remote] = 140, [LINE_memory] = 110,
+		[LINE_keep] = 12,
+	};
+	unsigned int i;
+
+	for (i = 0; i < LINE_NR; i++)
+		m.lines[i].ns = ps[i];
+	return m;
+}
+
+static void lines(void)
+{
+	/* 0 and 1: threads of a core; 2: its neighbour; 3: the other socket */
+	static const struct sim_place place[4] = { { 0, 0, 0 }, { 0, 0, 1 }, { 0, 1, 0 }, { 1, 2, 0 } };
+	struct sim_line line = { 0 };
+	struct machine m = tiny();
+	struct sim_access a;
+	struct sim_lines s;
+
+	CHECK_EQ(sim_lines_init(&s, &m, place, 4), 0);
+#define GO(cpu, kind, now, cost)                                                  \
+	do {                                                                      \
+		sim_line_access(&s, &line, cpu, SIM_##kind, now, &a);             \
+		CHECK_EQ(a.done - (now), cost);                                   \
+	} while (0)
+	GO(0, RMW, 1000, 110 + 5);	/* from memory */
+	GO(0, RMW, 2000, 5);
+	GO(0, READ, 2005, 1);
+	CHECK(!line.met);
+	GO(1, RMW, 3000, 8 + 5);	/* from the sibling */
+	CHECK(line.met);
+	GO(2, RMW, 4000, 60 + 5);
+	GO(3, RMW, 5000, 140 + 5);
+	GO(0, READ, 6000, 140);		/* both hold it now */
+	GO(1, READ, 7000, 30);
+	GO(0, READ, 7100, 1);
+	GO(2, RMW, 8000, 140 + 5);	/* three others, one far away */
+	CHECK_EQ(line.set, 0);
+	/* Queue: who comes meanwhile waits for the transfer before its own. */
+	GO(0, RMW, 9000, 60 + 5);
+	GO(2, RMW, 9020, 40 + 60 + 5);
+	CHECK_EQ(a.queued, 40);
+	/* Who had it goes on for a while, then no more. */
+	GO(0, RMW, 9065, 5);
+	GO(0, RMW, 9080, 40 + 60 + 5);
+	/* A store does not stop the CPU; others see it when it has landed. */
+	GO(3, WRITE, 20000, 2);
+	CHECK_EQ(a.visible, 20000 + 140 + 2);
+	GO(3, READ, 20002, 1);
+	GO(3, RMW, 20003, 137 + 5);
+#undef GO
+	sim_lines_free(&s);
+}
+
+/* Two CPUs that meet at one word at their own pace: neither runs ahead of the other. */
+static u64 ends[2];
+
+static void meet(void *arg, unsigned int cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		sim_charge((2 + cpu) * 1000000ull);
+		exec_now->access(arg, 4, SHIM_RMW, __ATOMIC_SEQ_CST, NULL);
+	}
+	ends[cpu] = sim_now();
+}
+
+static void nobody(unsigned int cpu)
+{
+	(void)cpu;
+}
+
+static void in_order(void)
+{
+	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static char word[64] __aligned(64);
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = word, .size = 64,
+			       .body = meet, .arg = word, .switched = nobody };
+	struct sim_figures f;
+
+	CHECK_EQ(sim_fibers(&s, &f), 0);
+	CHECK_EQ(f.accesses, 20);
+	CHECK(ends[0] < 20002000 && ends[1] < 30002000);
+}
+
+static void places(void)
+{
+	struct machine m = tiny();
+	struct workload *w;
+	struct td_error err;
+	struct sim_place place[MACHINE_CPUS_MAX];
+	uint16_t cpu_of[64];
+	unsigned int i, nr;
+
+	CHECK_EQ(workload_load("fault-storm", workloads, &w, &err), 0);
+	CHECK_EQ(workload_set(w, "td.storm.count=2", &err), 0);
+	CHECK_EQ(workload_set(w, "td.storm.vcpus=3", &err), 0);
+	nr = sim_place_vcpus(&m, w, cpu_of, place);
+	CHECK_EQ(nr, 6);
+	for (i = 0; i < 6; i++)
+		CHECK_EQ(place[cpu_of[i]].socket, i / 3);
+	CHECK(place[cpu_of[0]].core != place[cpu_of[1]].core);
+	CHECK_EQ(place[cpu_of[2]].core, place[cpu_of[0]].core);
+	CHECK_EQ(place[cpu_of[2]].thread, 1);
+	/* More than there are: CPUs are shared. */
+	CHECK_EQ(workload_set(w, "td.storm.vcpus=8", &err), 0);
+	CHECK_EQ(sim_place_vcpus(&m, w, cpu_of, place), 8);
+	workload_free(w);
+}
+
+/* ------------------------------------------------------------------ cells */
+
+struct result {
+	char *text;		/* the line of samples.jsonl */
+	double elapsed, fault;
+	struct sim_figures f;
+	enum cell_status status;
+};
+
+static struct result run(const char *mach, const char *workload, const char *strategy, u64 den,
+			 bool block, const char *const *sets, size_t nr_sets)
+{
+	struct machine *m = machine(mach);
+	struct sim_options o = { .block = block };
+	struct model_config c = { .machine = m, .ops = pamt_find_ops(strategy), .seed = 7 };
+	struct cell *cell = cell_new();
+	struct result r = { 0 };
+	struct workload *w = NULL;
+	struct td_error err = { "" };
+	json_t *j;
+
+	if (workload_load(workload, workloads, &w, &err) || workload_set_all(w, sets, nr_sets, &err) ||
+	    workload_scale(w, 1, den, &err)) {
+		printf("%s\n", err.text);
+		exit(1);
+	}
+	c.workload = w;
+	sim_flavour.run(&c, &o, cell, &r.f);
+	j = cell_json(cell, w, strategy, 0, c.seed);
+	r.text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+	r.status = cell->status;
+	r.elapsed = cell->elapsed_ns;
+	r.fault = cell->mean[0].count ? (double)cell->mean[0].sum_ns / cell->mean[0].count : 0;
+	if (cell->status == CELL_VIOLATION || cell->status == CELL_FAILED)
+		printf("%s %s %s: %s\n", mach, workload, strategy, cell->reason);
+	json_decref(j);
+	cell_free(cell);
+	workload_free(w);
+	machine_free(m);
+	return r;
+}
+
+static void strategies(void)
+{
+	static const char *const names[] = { "boot-10x16g", "fault-storm", "conversion-storm",
+					     "create-destroy", "huge" };
+	static const u64 den[] = { 1024, 16, 64, 16, 512 };
+	const struct pamt_ops *ops;
+	unsigned int i, s;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		for (s = 0; (ops = pamt_ops_at(s)); s++) {
+			struct result r = run("edge", names[i], ops->name, den[i], false, NULL, 0);
+
+			CHECK(r.status == CELL_OK || r.status == CELL_SKIPPED);
+			CHECK_EQ(r.f.strangers, 0);
+			CHECK(r.status == CELL_SKIPPED || r.f.accesses > 1000);
+			free(r.text);
+		}
+}
+
+static void repeats(void)
+{
+	struct result a = run("spr-2s", "fault-storm", "lockless", 16, false, NULL, 0), b;
+	void *hole = malloc(100000);
+
+	b = run("spr-2s", "fault-storm", "lockless", 16, false, NULL, 0);
+	CHECK_STR(a.text, b.text);
+	CHECK_EQ(a.f.accesses, b.f.accesses);
+	free(a.text);
+	free(b.text);
+	free(hole);
+}
+
+static double off(double a, double b)
+{
+	return a > b ? a / b - 1 : b / a - 1;
+}
+
+static void block_mode(void)
+{
+	static const char *const names[] = { "global-fast", "lockless" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		struct result full = run("spr-2s", "boot-10x16g", names[i], 64, false, NULL, 0);
+		struct result block = run("spr-2s", "boot-10x16g", names[i], 64, true, NULL, 0);
+
+		CHECK_EQ(block.status, CELL_OK);
+		CHECK_EQ(full.f.muted, 0);
+		CHECK(block.f.muted > 1000000);
+		printf("block mode, %s: elapsed off by %.2f%%, mean fault by %.2f%%\n", names[i],
+		       100 * off(full.elapsed, block.elapsed), 100 * off(full.fault, block.fault));
+		CHECK(off(full.elapsed, block.elapsed) < 0.02);
+		CHECK(off(full.fault, block.fault) < 0.02);
+		free(full.text);
+		free(block.text);
+	}
+}
+
+/* 1000 vCPUs in less than 2 GiB; a process of its own, so that the peak is its own. */
+static void large(void)
+{
+	static const char *const sets[] = { "td.storm.count=20", "td.storm.vcpus=50",
+					    "td.storm.memory=64M" };
+	struct rusage u;
+	int status = 1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct result r = run("gnr-2s", "fault-storm", "global-fast", 8, false, sets, 3);
+
+		_exit(r.status != CELL_OK);
+	}
+	CHECK(wait4(pid, &status, 0, &u) == pid);
+	CHECK_EQ(status, 0);
+	printf("1000 vCPUs: %ld MiB\n", u.ru_maxrss >> 10);
+	CHECK(u.ru_maxrss < 2l << 20);
+}
+
+/* ------------------------------------------------------------------ sweeps */
+
+static void grids(void)
+{
+	static const char *const bad[] = { "", "vcpus=", "vcpus=3..2", "vcpus=0..4", "vcpus=1..9999",
+					   "lone=1..101%", "cores=1..2", "vcpus=4:4", "lone=a" };
+	struct sweep_grid g;
+	char err[512];
+	unsigned int i;
+
+	CHECK_EQ(sweep_parse("vcpus=1..448,lone=0..100%", &g, err, sizeof(err)), 0);
+	CHECK_EQ(g.vcpus.nr, 10);
+	CHECK_EQ(g.vcpus.value[8], 256);
+	CHECK_EQ(g.vcpus.value[9], 448);
+	CHECK_EQ(g.lone.nr, 6);
+	CHECK_EQ(sweep_parse("vcpus=3:7", &g, err, sizeof(err)), 0);
+	CHECK_EQ(g.vcpus.nr, 2);
+	CHECK_EQ(g.lone.value[0], 50);
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK(sweep_parse(bad[i], &g, err, sizeof(err)) != 0);
+}
+
+int main(void)
+{
+	test_begin("sim");
+	go_to_root(__FILE__);
+	TEST(lines);
+	TEST(in_order);
+	TEST(places);
+	TEST(grids);
+	TEST(repeats);
+	TEST(strategies);
+	TEST(large);
+	TEST(block_mode);
+	return test_end();
+}
