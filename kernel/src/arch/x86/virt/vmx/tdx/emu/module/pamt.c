@@ -143,7 +143,8 @@ static u64 check_type(const struct emu_module *m, const struct emu_tdmr *t, u64 
 	}
 	if (type != expected)
 		return EMU_PAGE_METADATA_INCORRECT;
-	if (m->dynamic && level == EMU_LEVEL_4K && type == EMU_PT_NDA && emu_pamt_page_in_use(m, t, pa))
+	if (m->dynamic && level == EMU_LEVEL_4K && type == EMU_PT_NDA &&
+	    emu_pamt_page_in_use(m, t, pa))
 		return EMU_PAGE_METADATA_INCORRECT;
 	return 0;
 }
@@ -517,7 +518,8 @@ u64 emu_pamt_promote(struct emu_call *c, u64 pa, enum emu_level level, u64 pair[
 			return status;
 	} else {
 		for (i = 0; i < EMU_ENTRIES; i++) {
-			if (READ_ONCE(child[i].type) != EMU_PT_REG || pamt_owner(&child[i]) != owner)
+			if (READ_ONCE(child[i].type) != EMU_PT_REG ||
+			    pamt_owner(&child[i]) != owner)
 				return emu_module_fatal(c);
 			WRITE_ONCE(child[i].type, EMU_PT_NDA);
 			pamt_set_owner(&child[i], 0);

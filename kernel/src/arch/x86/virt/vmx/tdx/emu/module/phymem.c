@@ -91,7 +91,8 @@ u64 emu_tdh_phymem_page_wbinvd(struct emu_call *c)
 	if (status)
 		return status;
 	/* A free page, at whatever level that shows. Its caches are the host's: nothing to do. */
-	if (READ_ONCE(ref.entry->type) != EMU_PT_NDA || (m->dynamic && emu_pamt_page_in_use(m, t, pa)))
+	if (READ_ONCE(ref.entry->type) != EMU_PT_NDA ||
+	    (m->dynamic && emu_pamt_page_in_use(m, t, pa)))
 		return EMU_PAGE_METADATA_INCORRECT | EMU_OP_RCX;
 	return 0;
 }

@@ -248,7 +248,7 @@ static u64 check_cpuid(struct emu_call *c, const struct emu_td_params *p)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(p->cpuid) / sizeof(p->cpuid[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(p->cpuid); i++) {
 		const struct emu_cpuid_config *config = emu_cpuid_config(i);
 
 		if (cpuid_is_valid(config, p->cpuid[i]))
