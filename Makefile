@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # make		build build/dpamt
-# make bench	set up, build, compare all strategies on this machine
+# make bench	set up, build, compare all strategies on this machine (ON=emu: on an emulated TDX host)
 # make check	set up, build, run the tests (at most 4 minutes)
 # make check-breaks	apply each committed break; every one must turn a test red
 # make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
@@ -193,9 +193,9 @@ $(BUILD)/tests/test_payload_boot: LIBS += $(if $(wildcard /usr/include/unicorn/u
 # ------------------------------------------------------------ user's targets
 
 bench:
-	@scripts/setup.sh build plots
-	@$(MAKE) --no-print-directory -s all
-	@scripts/bench.sh $(BUILD)/dpamt
+	@scripts/setup.sh build plots $(if $(filter emu,$(ON)),kernel)
+	@$(MAKE) --no-print-directory -s all $(if $(filter emu,$(ON)),guest)
+	@ON='$(ON)' BUILD='$(BUILD)' scripts/bench.sh $(BUILD)/dpamt
 
 check:
 	@scripts/setup.sh build check

@@ -7,11 +7,14 @@
 # usage: scripts/emu-run.sh [--kernel=KERNEL] [--out=FILE] [--smp=CPUS[,sockets=N]]
 #		[--memory=SIZE] [--timeout=SECONDS] [--append=TEXT] [--log=FILE]
 #		[--accel=auto|kvm|tcg] CELLS
+#	scripts/emu-run.sh --check
 #
 # CELLS is a file of lines, or - for standard input: workload file, strategy, block,
 # seed, 1/scale (0: the workload's own bench_scale), overrides as in --set; separated
-# by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout. What the
+# by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout, as it lands;
+# there a last line of kind "host" says accelerator and kernel. What the
 # console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
+# --check: is all there that a boot takes? ACCEL of the environment: the default of --accel.
 # Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs, so hot-spot needs 8), 4G,
 # 600 s.
 #
@@ -40,7 +43,7 @@ smp=4
 memory=4G
 timeout=600
 append=
-accel=auto
+accel=${ACCEL:-auto}
 log=$build/kernel/emu-run.log
 cells=
 while [ $# -gt 0 ]; do
@@ -54,6 +57,7 @@ while [ $# -gt 0 ]; do
 	--append=*) append=$value ;;
 	--log=*) log=$value ;;
 	--accel=*) accel=$value ;;
+	--check) cells=--check ;;
 	-h | --help)
 		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
 		exit 0
@@ -67,13 +71,30 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -n "$cells" ] || usage
-[ "$cells" = - ] || [ -r "$cells" ] || { say "no such file: $cells" && exit 2; }
+[ "$cells" = - ] || [ "$cells" = --check ] || [ -r "$cells" ] || { say "no such file: $cells" && exit 2; }
 guest=$build/dpamt-guest
 [ -x "$guest" ] || { say "no $guest yet; to go on: make guest" && exit 3; }
-command -v cpio >/dev/null 2>&1 || "$root/scripts/setup.sh" kernel || exit 3
+image=$kernel
+case $kernel in
+emu | emu-debug | emu-kcsan) image=$build/kernel/$kernel/arch/x86/boot/bzImage ;;
+esac
+[ -r "$image" ] || { say "no kernel $kernel yet; to go on: make kernel" && exit 3; }
+for tool in cpio qemu-system-x86_64; do
+	command -v $tool >/dev/null 2>&1 || "$root/scripts/setup.sh" kernel >&2 || exit 3
+done
+[ "$cells" != --check ] || exit 0
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/dpamt-emu.XXXXXX") || exit 3
-trap 'rm -rf "$scratch"' EXIT
+boot=
+stop()
+{
+	if [ -n "$boot" ]; then
+		kill "$boot" 2>/dev/null
+		wait "$boot"
+	fi
+	rm -rf "$scratch"
+}
+trap stop EXIT
 trap 'exit 3' HUP INT TERM
 mkdir -p "$scratch/root/workloads" "$scratch/root/dev" "$scratch/root/proc" \
 	"$scratch/root/sys" "$scratch/root/tmp" || exit 3
@@ -94,15 +115,24 @@ cp "$guest" "$scratch/root/init" &&
 	(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
 		>"$scratch/initramfs" || exit 3
 
+# In the background: a shell that waits for a program in the foreground hears no signal.
+: >"$scratch/data"
 "$root/scripts/boot.sh" "$kernel" --tdx --initramfs="$scratch/initramfs" --smp="$smp" \
 	--memory="$memory" --timeout="$timeout" --accel="$accel" --log="$log" \
-	--append="kunit.enable=0 $append" --data="$scratch/data" >"$scratch/verdict"
+	--append="kunit.enable=0 $append" --data="$scratch/data" >"$scratch/verdict" &
+boot=$!
+[ -z "$out" ] || exec 3>&1 >"$out" || exit 3
+tail -n +1 -s 0.2 -f --pid=$boot "$scratch/data" 2>/dev/null |
+	grep -a --line-buffered '"kind"' | grep -av --line-buffered '"kind":"end"' &
+reader=$!
+wait "$boot"
 status=$?
-grep -a '"kind"' "$scratch/data" 2>/dev/null | grep -av '"kind":"end"' >"$scratch/samples"
-if [ -n "$out" ]; then
-	cat "$scratch/samples" >"$out" || exit 3
-else
-	cat "$scratch/samples"
+boot=
+wait "$reader"
+if [ -z "$out" ]; then
+	used=$(sed -n 's/.* on \(tcg\|kvm\)\( .*\)*$/\1/p' "$scratch/verdict" | tail -n 1)
+	[ -z "$used" ] || printf '{"kind":"host","accelerator":"%s","kernel":"%s"}\n' "$used" \
+		"$(tr -d '\r' <"$log" | sed -n 's/.*Linux version \([^ "\\]*\) .*/\1/p' | head -n 1)"
 fi
 tr -d '\r' <"$log" | sed -n 's/^.*\(dpamt-guest: .*\)/\1/p' >&2
 cat "$scratch/verdict" >&2

@@ -134,7 +134,7 @@ void executor_choices(struct choices *c)
 		  true },
 		{ "sim", "the same on a simulated machine, beyond the CPUs present", true },
 		{ "explore", "every interleaving within bounds, for correctness", false },
-		{ "emu", "patched kernel on an emulated TDX host", false },
+		{ "emu", "patched kernel on an emulated TDX host", true },
 		{ "hw", "patched kernel on a TDX host", false },
 	};
 

@@ -120,7 +120,8 @@ static int check_machine(const struct options *o, const struct plan *p)
 
 	if (topology_open(&topo, err, sizeof(err)))
 		return complain(DPAMT_ENVIRONMENT, "%s", err);
-	ret = check_threads(o, topo);
+	/* the emulated host has its own CPUs */
+	ret = strcmp(o->v[OPT_ON].text, "emu") ? check_threads(o, topo) : DPAMT_FINE;
 	if (!ret && o->v[OPT_VERBOSE].set)
 		tell(p, topo);
 	topology_free(topo);
@@ -146,6 +147,7 @@ static int make_plan(const struct options *o, struct plan *p)
 	p->run = (struct run_options){
 		.sim = p->run.sim,
 		.block = o->v[OPT_BLOCK].set,
+		.on = o->v[OPT_ON].text,
 		.strategies = o->v[OPT_STRATEGY].list,
 		.nr_strategies = o->v[OPT_STRATEGY].nr,
 		.workloads = (const char **)p->paths,

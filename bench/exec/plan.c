@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exec/emu.h"
 #include "measure/environment.h"
 #include "td/units.h"
 
@@ -87,16 +88,68 @@ static int check_memory(const struct plan *p)
 
 /* ---------------------------------------------------------------- loading */
 
+/* "name:key=value" is for the workload of that name, "key=value" for all of them. */
+static int pick_sets(const struct run_options *o, const struct workload *w, struct plan_source *s)
+{
+	size_t i, len = strlen(w->name);
+
+	s->sets = calloc(o->nr_sets + 1, sizeof(*s->sets));
+	if (!s->sets)
+		return -1;
+	for (i = 0; i < o->nr_sets; i++) {
+		const char *set = o->sets[i];
+
+		if (strcspn(set, ":") < strcspn(set, "=")) {
+			if (strncmp(set, w->name, len) || set[len] != ':')
+				continue;
+			set += len + 1;
+		}
+		s->sets[s->nr_sets] = strdup(set);
+		if (!s->sets[s->nr_sets])
+			return -1;
+		s->nr_sets++;
+	}
+	return 0;
+}
+
+/* An override for a workload that is not there is a slip of the pen. */
+static int check_sets(const struct run_options *o, const struct plan *p)
+{
+	char text[256];
+	unsigned int w;
+	size_t i;
+
+	for (i = 0; i < o->nr_sets; i++) {
+		size_t len = strcspn(o->sets[i], ":");
+
+		if (len > strcspn(o->sets[i], "="))
+			continue;
+		for (w = 0; w < p->nr_workloads; w++)
+			if (strlen(p->workload[w]->name) == len &&
+			    !strncmp(p->workload[w]->name, o->sets[i], len))
+				break;
+		if (w < p->nr_workloads)
+			continue;
+		snprintf(text, sizeof(text), "--set: %s: no workload \"%.*s\" in this run", o->sets[i],
+			 (int)len, o->sets[i]);
+		return fail(EXIT_USAGE, text);
+	}
+	return 0;
+}
+
 static int load_workload(const struct run_options *o, const char *name, unsigned int scale_den,
-			 struct workload **out)
+			 struct workload **out, struct plan_source *source)
 {
 	static const char *const no_dirs[] = { NULL };
 	struct td_error err;
 	u64 num = 1, den = scale_den;
 	int ret = workload_load(name, no_dirs, out, &err);
 
+	source->path = strdup(name);
+	if (!source->path || (!ret && pick_sets(o, *out, source)))
+		return fail(EXIT_ENVIRONMENT, "out of memory");
 	if (!ret)
-		ret = workload_set_all(*out, o->sets, o->nr_sets, &err);
+		ret = workload_set_all(*out, (const char *const *)source->sets, source->nr_sets, &err);
 	if (!ret && !den) {
 		num = (*out)->bench_scale.num ? (*out)->bench_scale.num : 1;
 		den = (*out)->bench_scale.den ? (*out)->bench_scale.den : 1;
@@ -159,20 +212,32 @@ static int load(const struct run_options *o, struct plan *p)
 	if (ret)
 		return ret;
 	p->workload = calloc(o->nr_workloads, sizeof(*p->workload));
-	if (!p->workload)
+	p->source = calloc(o->nr_workloads, sizeof(*p->source));
+	if (!p->workload || !p->source)
 		return fail(EXIT_ENVIRONMENT, "out of memory");
 	for (i = 0; i < o->nr_workloads; i++) {
-		ret = load_workload(o, o->workloads[i], o->scale_den, &p->workload[i]);
+		ret = load_workload(o, o->workloads[i], o->scale_den, &p->workload[i],
+				    &p->source[i]);
+		p->nr_workloads = i + 1;
 		if (ret)
 			return ret;
-		p->nr_workloads++;
 	}
+	ret = check_sets(o, p);
+	if (ret)
+		return ret;
 	if (machine_load(o->machine, no_dirs, &p->machine, &err))
 		return fail(EXIT_USAGE, err.text);
 	if (topology_open(&p->topology, text, sizeof(text)))
 		return fail(EXIT_ENVIRONMENT, text);
 	topology_cpus(p->topology, &usable);
-	p->threads = o->threads ? o->threads : usable;
+	p->emu = o->on && !strcmp(o->on, "emu");
+	p->scale_den = o->scale_den;
+	p->threads = o->threads ? o->threads : p->emu ? emu_cpus(p) : usable;
+	if (p->emu && p->threads < emu_cpus(p)) {
+		snprintf(text, sizeof(text), "--threads: %u CPUs of the emulated host are fewer than a TD's "
+			 "vCPUs: %u", p->threads, emu_cpus(p));
+		return fail(EXIT_USAGE, text);
+	}
 	p->sim = o->sim;
 	p->block = o->block;
 	if (p->sim)
@@ -461,6 +526,11 @@ static json_t *inputs_json(const struct run_options *o)
 			 o->block);
 }
 
+static const char *executor_name(const struct plan *p)
+{
+	return p->emu ? "emu" : p->sim ? "sim" : "model";
+}
+
 static json_t *meta_json(const struct run_options *o, struct plan *p)
 {
 	char started[32], resume[PATH_MAX + 64], scale[64] = "", one[UNITS_TEXT_MAX];
@@ -484,7 +554,7 @@ static json_t *meta_json(const struct run_options *o, struct plan *p)
 	}
 	meta = json_pack("{s:i,s:s,s:s,s:o,s:s,s:s,s:o,s:o,s:o,s:s,s:i,s:i,s:I,s:i,s:o,s:o}",
 			 "schema", RESULT_SCHEMA, "run_id", p->run_id, "started", started,
-			 "command", command_json(o), "resume_command", resume, "on", p->sim ? "sim" : "model",
+			 "command", command_json(o), "resume_command", resume, "on", executor_name(p),
 			 "strategies", strategies_json(p), "workloads", workloads_json(p),
 			 "machine", machine_json(p->machine), "scale", scale, "blocks",
 			 (int)p->blocks, "blocks_done", 0, "seed", (json_int_t)p->seed, "threads",
@@ -498,8 +568,14 @@ static json_t *meta_json(const struct run_options *o, struct plan *p)
 			json_object_get(json_object_get(meta, "environment"), "git"));
 	json_object_set_new(meta, "counters", json_pack("{s:b,s:s}", "available", p->counters,
 							"note", p->note));
-	json_object_set_new(meta, "marks", marks_json(p));
-	json_object_set_new(meta, "mark", mark_json(p));
+	if (p->emu) {
+		/* no machine file has a part in it */
+		json_object_del(meta, "machine");
+		emu_describe(p, meta, NULL);
+	} else {
+		json_object_set_new(meta, "marks", marks_json(p));
+		json_object_set_new(meta, "mark", mark_json(p));
+	}
 	json_object_set_new(meta, "status", json_string("running"));
 	return meta;
 }
@@ -513,7 +589,7 @@ static int new_run(const struct run_options *o, struct plan *p)
 	int ret;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime(&now));
-	if (asprintf(&p->run_id, "%s-%s-%04x", stamp, p->sim ? "sim" : "model",
+	if (asprintf(&p->run_id, "%s-%s-%04x", stamp, executor_name(p),
 		     (unsigned int)getpid() & 0xffff) < 0 ||
 	    asprintf(&p->dir, "%s/%s", o->out, p->run_id) < 0)
 		return fail(EXIT_ENVIRONMENT, "out of memory");
@@ -550,7 +626,7 @@ static int check_same(const struct plan *p, const struct result_run *old, const 
 	}
 	a = json_object_get(json_object_get(old->meta, "machine"), "hash");
 	b = json_object_get(json_object_get(now, "machine"), "hash");
-	if (!json_equal(a, b)) {
+	if (!p->emu && !json_equal(a, b)) {
 		fprintf(stderr, "dpamt: --resume: the machine file differs from the one that was run\n");
 		return EXIT_USAGE;
 	}
@@ -591,6 +667,7 @@ static int resume_options(const struct run_options *o, struct plan *p, struct ru
 	}
 	plan = json_object_get(p->old->meta, "plan");
 	*r = *o;
+	r->on = json_string_value(json_object_get(p->old->meta, "on"));
 	r->machine = json_string_value(json_object_get(plan, "machine"));
 	r->scale_den = json_integer_value(json_object_get(plan, "scale_den"));
 	r->threads = json_integer_value(json_object_get(plan, "threads"));
@@ -630,8 +707,10 @@ static int make(const struct run_options *o, struct plan *p)
 	struct counters c;
 	int ret = load(o, p);
 
-	if (!ret)
+	if (!ret && !p->emu)
 		ret = check_memory(p);
+	else if (!ret && !o->dry_run)
+		ret = emu_check(p);
 	if (ret)
 		return ret;
 	p->done = calloc(p->blocks, p->nr_workloads * p->nr_ops + 1);
@@ -669,8 +748,14 @@ void plan_free(struct plan *p)
 {
 	unsigned int i;
 
-	for (i = 0; i < p->nr_workloads; i++)
+	for (i = 0; i < p->nr_workloads; i++) {
 		workload_free(p->workload[i]);
+		for (size_t s = 0; s < p->source[i].nr_sets; s++)
+			free(p->source[i].sets[s]);
+		free(p->source[i].sets);
+		free(p->source[i].path);
+	}
+	free(p->source);
 	free(p->workload);
 	free(p->ops);
 	machine_free(p->machine);

@@ -15,7 +15,17 @@ struct plan_cell {
 	unsigned int strategy;
 };
 
+/* Where a workload came from, for an executor that loads it again elsewhere. */
+struct plan_source {
+	char *path;
+	char **sets;		/* the overrides that are this workload's */
+	size_t nr_sets;
+};
+
 struct plan {
+	bool emu;		/* on an emulated host; else model */
+	struct plan_source *source;	/* as @workload */
+	unsigned int scale_den;
 	const struct pamt_ops **ops;
 	unsigned int nr_ops;
 	struct workload **workload;

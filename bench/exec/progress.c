@@ -4,6 +4,8 @@
  */
 #include "exec/progress.h"
 
+#include "exec/emu.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,7 +27,8 @@ void progress_init(struct progress *g, const struct plan *p, bool quiet)
 	};
 	if (!quiet)
 		fprintf(stderr, "dpamt: %u cells on %u %s into %s\n", g->total, p->threads,
-			p->sim ? "simulated CPUs" : "workers", p->dir);
+			p->emu ? "CPUs of an emulated host" : p->sim ? "simulated CPUs" : "workers",
+			p->dir);
 }
 
 static void eta(const struct progress *g, char *text, size_t size)
@@ -105,6 +108,8 @@ double progress_estimate(const struct plan *p)
 	double s = 0;
 	unsigned int i;
 
+	if (p->emu)
+		return emu_estimate(p);
 	for (i = 0; i < p->nr_workloads; i++)
 		s += workload_seconds(p, p->workload[i]) * p->nr_ops;
 	return (s + 0.1 * p->nr_ops) * p->blocks;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "exec/cost.h"
+#include "exec/emu.h"
 #include "exec/plan.h"
 #include "exec/progress.h"
 #include "exec/sim.h"
@@ -124,6 +125,18 @@ static bool child_cell(const struct plan *p, unsigned int block, const struct pl
 	return ok;
 }
 
+static void emu_child(const struct plan *p, unsigned int block, int fd)
+{
+	FILE *pipe = fdopen(fd, "w");
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ret = pipe ? emu_block(p, block, pipe) : EXIT_ENVIRONMENT;
+	if (pipe)
+		fclose(pipe);
+	_exit(ret);
+}
+
 static void child_block(const struct plan *p, unsigned int block, int fd)
 {
 	struct plan_cell *cell = calloc(p->nr_workloads * p->nr_ops, sizeof(*cell));
@@ -181,6 +194,24 @@ static void count(struct tally *t, const json_t *j)
 		progress_cell(&t->progress, t->workload, t->strategy, status, reason);
 }
 
+/* The emulated host about itself: what it ran on; or that its log is not clean. */
+static void take_host(struct tally *t, const json_t *j)
+{
+	const char *accelerator = json_string_value(json_object_get(j, "accelerator"));
+	const char *reason = json_string_value(json_object_get(j, "reason"));
+	json_t *host;
+
+	if (accelerator) {
+		emu_describe(t->p, t->p->meta, accelerator);
+		host = json_object_get(t->p->meta, "host");
+		json_object_set(host, "kernel", json_object_get(j, "kernel"));
+	}
+	if (!reason)
+		return;
+	fprintf(stderr, "dpamt: %s\n", reason);
+	t->violations++;
+}
+
 /* One line from the child: an announcement, or a sample to be written. */
 static void take_line(struct tally *t, const char *line)
 {
@@ -198,6 +229,8 @@ static void take_line(struct tally *t, const char *line)
 		snprintf(t->strategy, sizeof(t->strategy), "%s",
 			 json_string_value(json_object_get(j, "strategy")));
 		progress_begin(&t->progress, t->workload, t->strategy);
+	} else if (!strcmp(kind, "host")) {
+		take_host(t, j);
 	} else {
 		if (!t->error)
 			t->error = result_append(t->p->dir, j);
@@ -255,6 +288,8 @@ static int run_block(struct tally *t, unsigned int block)
 	}
 	if (!child) {
 		close(fd[0]);
+		if (t->p->emu)
+			emu_child(t->p, block, fd[1]);
 		child_block(t->p, block, fd[1]);
 	}
 	close(fd[1]);
@@ -287,7 +322,9 @@ static int run_block(struct tally *t, unsigned int block)
 static const char *next_step(const struct tally *t)
 {
 	if (t->violations)
-		return "an invariant broke: the first reason is in samples.jsonl; reproduce it with dpamt check";
+		return t->p->emu ? "an invariant broke: the first reason is in samples.jsonl, or in host-*.txt of "
+				   "this folder; the consoles are host-*.log" :
+		       "an invariant broke: the first reason is in samples.jsonl; reproduce it with dpamt check";
 	if (signals)
 		return "go on with the resume command";
 	return "open report.html in this folder; compare with another run by dpamt compare; "
@@ -344,7 +381,7 @@ static int dry_run(const struct plan *p)
 	printf("%u blocks x %u workloads x %u strategies = %u cells, %u workers, about %" PRIu64
 	       " MiB of memory\n",
 	       p->blocks, p->nr_workloads, p->nr_ops, p->blocks * p->nr_workloads * p->nr_ops,
-	       p->threads, plan_memory_bytes(p) >> 20);
+	       p->threads, (p->emu ? emu_memory(p) : plan_memory_bytes(p)) >> 20);
 	printf("estimated time: %.0f s\n", progress_estimate(p));
 	for (b = 0; b < p->blocks; b++) {
 		nr = plan_order(p, b, cell);

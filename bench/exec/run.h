@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct run_options {
+	const char *on;			/* model (also NULL), emu */
 	const char **strategies;	/* names, checked against strategy_list() */
 	size_t nr_strategies;
 	const char **workloads;		/* names or files; the CLI passes paths */
@@ -20,7 +21,7 @@ struct run_options {
 	const char *machine;		/* name or file; the CLI passes a path */
 	const char *out;		/* parent of the run's folder */
 	const char *resume;		/* run id or folder, NULL: a new run */
-	const char *const *sets;	/* "key=value" overrides of every workload */
+	const char *const *sets;	/* "key=value" overrides; "workload:key=value" of one */
 	size_t nr_sets;
 	unsigned scale_den;		/* 0 = the workload's bench_scale or 1 */
 	unsigned threads;		/* 0 = all; of the model executor */

@@ -143,6 +143,7 @@ static char *git_text(const struct result_run *run)
 static void put_what_ran(struct doc *doc, const struct result_run *run)
 {
 	const json_t *environment = json_object_get(run->meta, "environment");
+	const json_t *host = json_object_get(run->meta, "host");
 	struct names items = { 0 };
 	char *command = command_text(json_object_get(run->meta, "command"));
 
@@ -159,6 +160,8 @@ static void put_what_ran(struct doc *doc, const struct result_run *run)
 		 member_text(json_object_get(run->meta, "machine"), "name"));
 	add_item(&items, "CPU", member_text(environment, "cpu_model"));
 	add_item(&items, "kernel", member_text(environment, "kernel"));
+	add_item(&items, "emulated host: accelerator", member_text(host, "accelerator"));
+	add_item(&items, "emulated host: kernel", member_text(host, "kernel"));
 	add_item(&items, "git", git_text(run));
 	put_list(doc, &items);
 	if (*command)

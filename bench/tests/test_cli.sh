@@ -152,7 +152,7 @@ test_values()
 	refuse 2 "$tmp/none.wl: No such file" run --workload "$tmp/none.wl" --dry-run
 	refuse 2 '--machine: unknown machine "nope"; valid: ' run --machine nope --dry-run
 	refuse 2 '--on: unknown executor "nope"; valid: model' run --on nope
-	for value in hw emu explore; do
+	for value in hw explore; do
 		refuse 4 "--on: $value is not built yet: " run --on "$value"
 		refuse 4 "valid: model" run --on "$value"
 	done

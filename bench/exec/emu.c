@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The executor `emu` (emu.h): which cells share a boot, the process that boots, and
+ * its lines.
+ *
+ * The script answers in lines of samples.jsonl, in the order of its cells. So a cell
+ * whose line does not come is known by name, and those before it are kept.
+ */
+#define _GNU_SOURCE
+#include "exec/emu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "measure/environment.h"
+
+#define EXIT_FINE 0
+#define EXIT_REGRESSED 1
+#define EXIT_USAGE 2
+#define EXIT_ENVIRONMENT 3
+
+#define CELL_SECONDS 320	/* the guest gives up on a cell before that */
+#define BOOT_SECONDS 120
+#define MIN_CPUS 4
+#define MIN_MEMORY (4ul << 30)
+
+/* One boot: its cells, and the script at work. */
+struct boot {
+	const struct plan *p;
+	unsigned int block, nr, got;
+	const struct plan_cell **cell;	/* in order; @got of them have answered */
+	bool violation;			/* a cell has said so itself */
+	char *log, *messages;		/* files: console; what the script says */
+	FILE *pipe;
+	pid_t script;
+};
+
+/* --------------------------------------------------------------- the script */
+
+/* TREE/scripts beside TREE/build/dpamt; DPAMT_SCRIPTS names another folder. */
+static void script_path(char *path, size_t size)
+{
+	const char *dir = getenv("DPAMT_SCRIPTS");
+	char exe[PATH_MAX - 32];
+	char *slash;
+	ssize_t n;
+	int i;
+
+	if (dir && *dir) {
+		snprintf(path, size, "%s/emu-run.sh", dir);
+		return;
+	}
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = 0;
+	for (i = 0; i < 2; i++) {
+		slash = strrchr(exe, '/');
+		if (slash)
+			*slash = 0;
+	}
+	snprintf(path, size, "%s/scripts/emu-run.sh", exe);
+}
+
+/* Start the script with @argv; its stdin and stdout in @in and @out where wanted. */
+static pid_t start(char **argv, int *in, int *out, const char *messages)
+{
+	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, err = -1;
+	pid_t pid = -1;
+
+	if ((in && pipe2(to, O_CLOEXEC)) || (out && pipe2(from, O_CLOEXEC)))
+		goto out;
+	if (messages) {
+		err = open(messages, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		if (err < 0)
+			goto out;
+	}
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		signal(SIGPIPE, SIG_DFL);
+		if (in)
+			dup2(to[0], 0);
+		dup2(out ? from[1] : 2, 1);
+		if (err >= 0)
+			dup2(err, 2);
+		execv(argv[0], argv);
+		fprintf(stderr, "dpamt: %s: %s\n", argv[0], strerror(errno));
+		_exit(EXIT_ENVIRONMENT);
+	}
+out:
+	if (err >= 0)
+		close(err);
+	if (in)
+		close(to[0]);
+	if (out)
+		close(from[1]);
+	if (pid > 0) {
+		if (in)
+			*in = to[1];
+		if (out)
+			*out = from[0];
+		return pid;
+	}
+	if (in)
+		close(to[1]);
+	if (out)
+		close(from[0]);
+	return -1;
+}
+
+static int finish(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_ENVIRONMENT;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENVIRONMENT;
+}
+
+int emu_check(const struct plan *p)
+{
+	u64 need = emu_memory(p), have = environment_memory_available();
+	char script[PATH_MAX];
+	char *argv[] = { script, "--check", NULL };
+	pid_t pid;
+
+	script_path(script, sizeof(script));
+	if (access(script, X_OK)) {
+		fprintf(stderr, "dpamt: --on emu: %s: %s; it boots the emulated host; DPAMT_SCRIPTS "
+			"names its folder\n", script, strerror(errno));
+		return EXIT_ENVIRONMENT;
+	}
+	if (have && need > have + (1ul << 30)) {
+		fprintf(stderr, "dpamt: --on emu: the emulated host needs %" PRIu64 " MiB for these "
+			"workloads, %" PRIu64 " MiB are available; shrink them with --scale 1/N\n",
+			need >> 20, have >> 20);
+		return EXIT_USAGE;
+	}
+	/* The script says itself what is missing, and the line to run. */
+	pid = start(argv, NULL, NULL, NULL);
+	return pid < 0 || finish(pid) ? EXIT_ENVIRONMENT : EXIT_FINE;
+}
+
+/* ----------------------------------------------------------------- the host */
+
+unsigned int emu_cpus(const struct plan *p)
+{
+	u64 cpus = MIN_CPUS;
+	unsigned int i, g;
+
+	for (i = 0; i < p->nr_workloads; i++)
+		for (g = 0; g < p->workload[i]->nr_tds; g++)
+			cpus = max(cpus, (u64)p->workload[i]->tds[g].vcpus);
+	return cpus;
+}
+
+/* All TDs' memory at once, shared copies of what is converted, and the host's own. */
+u64 emu_memory(const struct plan *p)
+{
+	u64 most = 0;
+	unsigned int i, g;
+
+	for (i = 0; i < p->nr_workloads; i++) {
+		u64 all = 0;
+
+		for (g = 0; g < p->workload[i]->nr_tds; g++)
+			all += p->workload[i]->tds[g].count *
+			       (p->workload[i]->tds[g].memory + (2ul << 20));
+		most = max(most, all);
+	}
+	most = most * 5 / 4 + (2ul << 30);
+	return max((u64)MIN_MEMORY, (most + (1ul << 30) - 1) & -(1ul << 30));
+}
+
+bool emu_own_boot(const struct pamt_ops *ops)
+{
+	return ops->preinstalled || !ops->dynamic;
+}
+
+double emu_estimate(const struct plan *p)
+{
+	const double boot = 8, fault = 1 / 10e3, td = 15e-3;
+	unsigned int i, g, boots = 0;
+	double s = 0;
+
+	for (i = 0; i < p->nr_workloads; i++)
+		for (g = 0; g < p->workload[i]->nr_tds; g++) {
+			const struct wl_td *t = &p->workload[i]->tds[g];
+
+			s += t->count * t->lives * (t->memory / 4096.0 * fault + td);
+		}
+	for (i = 0; i < p->nr_ops; i++)
+		boots += emu_own_boot(p->ops[i]);
+	boots += boots < p->nr_ops;
+	return (s * p->nr_ops + boots * boot) * p->blocks;
+}
+
+static void add_mark(json_t *marks, const char *text)
+{
+	json_array_append_new(marks, json_pack("{s:s}", "text", text));
+}
+
+void emu_describe(const struct plan *p, json_t *meta, const char *accelerator)
+{
+	/* Unless it is known to be KVM, what it says is what TCG allows. */
+	bool kvm = accelerator && !strcmp(accelerator, "kvm");
+	json_t *marks = json_array();
+
+	add_mark(marks, "Emulated: Linux with its own TDX and KVM code runs in QEMU; the instructions, "
+			"CPUID and MSRs of a TDX host and the TDX module are software. Counts, memory, "
+			"code paths and invariants are real; the cost of a SEAMCALL is that of its "
+			"emulation.");
+	add_mark(marks, kvm ? "Latency: the accelerator is KVM; the kernel's own code runs at its speed, "
+			      "SEAMCALLs and TD entries at the emulation's." :
+			      "Latency is distorted: under TCG every instruction is translated, and a vCPU "
+			      "of the host is a thread that the machine below may preempt inside a lock. "
+			      "No time and no share of time says anything about a TDX host; compare "
+			      "strategies by counts and memory.");
+	add_mark(marks, "Placement is the kernel's allocator's: what a workload file asks for is not "
+			"imposed.");
+	add_mark(marks, "A boot is the unit of noise: strategies that are switched at run time share one "
+			"per block, null and static have their own.");
+	json_object_set_new(meta, "marks", marks);
+	json_object_set_new(meta, "mark",
+			    json_string(kvm ? "Emulated TDX host on KVM: SEAMCALL cost is the emulation's." :
+					"Emulated TDX host under TCG: latency is distorted, SEAMCALL cost is "
+					"the emulation's; read counts and memory."));
+	json_object_set_new(meta, "host",
+			    json_pack("{s:s*,s:i,s:I}", "accelerator", accelerator, "cpus",
+				      (int)p->threads, "memory_bytes", (json_int_t)emu_memory(p)));
+}
+
+/* -------------------------------------------------------------------- lines */
+
+static bool send_line(FILE *pipe, json_t *j)
+{
+	int ret = j ? json_dumpf(j, pipe, JSON_COMPACT | JSON_REAL_PRECISION(12)) : -1;
+
+	json_decref(j);
+	return !ret && fputc('\n', pipe) != EOF && !fflush(pipe);
+}
+
+static const char *workload_name(const struct boot *b, unsigned int i)
+{
+	return b->p->workload[b->cell[i]->workload]->name;
+}
+
+static const char *strategy_name(const struct boot *b, unsigned int i)
+{
+	return b->p->ops[b->cell[i]->strategy]->name;
+}
+
+/* The cell in the guest's hands, for the progress line and for a death. */
+static void announce(struct boot *b)
+{
+	if (b->got < b->nr)
+		send_line(b->pipe, json_pack("{s:s,s:s,s:s}", "kind", "begin", "workload",
+					     workload_name(b, b->got), "strategy",
+					     strategy_name(b, b->got)));
+}
+
+/*
+ * The end of the script's messages says why it failed: its last line. And the
+ * accelerator is known only to whoever chose it.
+ */
+static void last_message(const struct boot *b, char *text, size_t size)
+{
+	FILE *f = fopen(b->messages, "r");
+	char *line = NULL;
+	size_t room = 0;
+
+	snprintf(text, size, "%s", "no message");
+	while (f && getline(&line, &room, f) > 0)
+		if (line[strcspn(line, "\r\n")] && line[0] != '\n') {
+			line[strcspn(line, "\r\n")] = 0;
+			snprintf(text, size, "%s", line);
+		}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static void take(struct boot *b, const char *line)
+{
+	json_error_t e;
+	json_t *j = json_loads(line, 0, &e);
+	const char *kind = json_string_value(json_object_get(j, "kind"));
+	const char *strategy = json_string_value(json_object_get(j, "strategy"));
+	const char *status = json_string_value(json_object_get(j, "status"));
+
+	if (kind && !strcmp(kind, "host")) {
+		send_line(b->pipe, j);
+		return;
+	}
+	if (!kind || strcmp(kind, "cell") || b->got == b->nr || !strategy ||
+	    strcmp(strategy, strategy_name(b, b->got))) {
+		fprintf(stderr, "dpamt: block %u: a line that no cell was asked for: %.80s\n", b->block,
+			line);
+		json_decref(j);
+		return;
+	}
+	/* A cell that failed before its file was read has no more than the file's name. */
+	json_object_set_new(j, "workload", json_string(workload_name(b, b->got)));
+	b->violation |= status && !strcmp(status, "violation");
+	b->got++;
+	send_line(b->pipe, j);
+	announce(b);
+}
+
+/* ------------------------------------------------------------------- a boot */
+
+static bool write_cells(const struct boot *b, int fd)
+{
+	const struct plan *p = b->p;
+	FILE *f = fdopen(fd, "w");
+	unsigned int i;
+	size_t s;
+
+	if (!f) {
+		close(fd);
+		return false;
+	}
+	for (i = 0; i < b->nr; i++) {
+		unsigned int w = b->cell[i]->workload;
+
+		fprintf(f, "%s\t%s\t%u\t%" PRIu64 "\t%u", p->source[w].path, strategy_name(b, i),
+			b->block, plan_cell_seed(p, b->block, w), p->scale_den);
+		for (s = 0; s < p->source[w].nr_sets; s++)
+			fprintf(f, "\t%s", p->source[w].sets[s]);
+		fputc('\n', f);
+	}
+	return !fclose(f);
+}
+
+static time_t seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* Read lines until the script closes its end; one that says nothing for too long is ended. */
+static void follow(struct boot *b, int fd)
+{
+	time_t heard = seconds();
+	char *text = NULL, *eol;
+	size_t len = 0, room = 0;
+	bool stopped = false;
+	ssize_t n;
+
+	for (;;) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		int ready = poll(&wait, 1, 500);
+
+		if (!stopped && (model_interrupted ||
+				 seconds() - heard > CELL_SECONDS + BOOT_SECONDS)) {
+			kill(b->script, SIGTERM);
+			stopped = true;
+		}
+		if (ready <= 0)
+			continue;
+		if (room - len < 65536) {
+			char *more = realloc(text, room + 262144);
+
+			if (!more)
+				break;
+			text = more;
+			room += 262144;
+		}
+		n = read(fd, text + len, room - len - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += n;
+		heard = seconds();
+		while ((eol = memchr(text, '\n', len))) {
+			*eol = 0;
+			take(b, text);
+			len -= eol + 1 - text;
+			memmove(text, eol + 1, len);
+		}
+	}
+	free(text);
+}
+
+/* What the exit code of the script adds to the lines that came. */
+static int judge(struct boot *b, int code)
+{
+	char reason[512], last[400];
+	const char *status = code == EXIT_REGRESSED ? "violation" : "failed";
+
+	if (model_interrupted || (!code && b->got == b->nr))
+		return EXIT_FINE;
+	last_message(b, last, sizeof(last));
+	if (b->got < b->nr) {
+		snprintf(reason, sizeof(reason), "the emulated host ended before this cell did: %s", last);
+		send_line(b->pipe, json_pack("{s:s,s:s,s:s,s:i,s:s,s:s}", "kind", "cell", "workload",
+					     workload_name(b, b->got), "strategy",
+					     strategy_name(b, b->got), "block", (int)b->block, "status",
+					     status, "reason", reason));
+		if (b->nr - b->got > 1)
+			fprintf(stderr, "dpamt: block %u: %u more cells of that boot have not run\n",
+				b->block, b->nr - b->got - 1);
+	} else if (code == EXIT_REGRESSED && !b->violation) {
+		snprintf(reason, sizeof(reason), "the emulated host's log: %s", last);
+		send_line(b->pipe, json_pack("{s:s,s:s,s:s}", "kind", "host", "status", status, "reason",
+					     reason));
+	}
+	return b->got || code == EXIT_REGRESSED ? EXIT_FINE : EXIT_ENVIRONMENT;
+}
+
+static int run_boot(struct boot *b)
+{
+	const struct pamt_ops *ops = b->p->ops[b->cell[0]->strategy];
+	char script[PATH_MAX], log[PATH_MAX + 16], smp[32], memory[32], timeout[32], append[64];
+	char *argv[] = { script, log, smp, memory, timeout, append, "-", NULL };
+	int in, out, code;
+	bool sent;
+
+	script_path(script, sizeof(script));
+	snprintf(log, sizeof(log), "--log=%s", b->log);
+	snprintf(smp, sizeof(smp), "--smp=%u", b->p->threads);
+	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "M", emu_memory(b->p) >> 20);
+	snprintf(timeout, sizeof(timeout), "--timeout=%u", BOOT_SECONDS + b->nr * CELL_SECONDS);
+	snprintf(append, sizeof(append), "--append=tdx_pamt=%s", ops->name);
+	b->script = start(argv, &in, &out, b->messages);
+	if (b->script < 0) {
+		fprintf(stderr, "dpamt: %s cannot be started: %s\n", script, strerror(errno));
+		return EXIT_ENVIRONMENT;
+	}
+	announce(b);
+	sent = write_cells(b, in);
+	follow(b, out);
+	close(out);
+	code = finish(b->script);
+	return judge(b, sent || code ? code : EXIT_ENVIRONMENT);
+}
+
+/* Take the cells that go with @cell[@first] out of the list, in order. */
+static void collect(struct boot *b, const struct plan_cell *cell, unsigned int first,
+		    unsigned int nr, bool *taken)
+{
+	bool own = emu_own_boot(b->p->ops[cell[first].strategy]);
+	unsigned int i;
+
+	for (i = first; i < nr; i++) {
+		if (taken[i] || (own ? cell[i].strategy != cell[first].strategy :
+				       emu_own_boot(b->p->ops[cell[i].strategy])))
+			continue;
+		b->cell[b->nr++] = &cell[i];
+		taken[i] = true;
+	}
+}
+
+/*
+ * The cells' order is random, and boots follow it: the first cell that has not run
+ * decides which boot is next.
+ */
+int emu_block(const struct plan *p, unsigned int block, FILE *pipe)
+{
+	unsigned int room = p->nr_workloads * p->nr_ops, i, nr, boots = 0;
+	struct plan_cell *cell = calloc(room, sizeof(*cell));
+	const struct plan_cell **list = calloc(room, sizeof(*list));
+	bool *taken = calloc(room, sizeof(*taken));
+	int ret = EXIT_FINE;
+
+	if (!cell || !list || !taken)
+		return EXIT_ENVIRONMENT;
+	nr = plan_order(p, block, cell);
+	for (i = 0; i < nr; i++)
+		taken[i] = plan_is_done(p, block, &cell[i]);
+	for (i = 0; i < nr && !ret && !model_interrupted; i++) {
+		struct boot b = { .p = p, .block = block, .cell = list, .pipe = pipe };
+
+		if (taken[i])
+			continue;
+		collect(&b, cell, i, nr, taken);
+		if (asprintf(&b.log, "%s/host-%u-%u.log", p->dir, block, boots) < 0 ||
+		    asprintf(&b.messages, "%s/host-%u-%u.txt", p->dir, block, boots) < 0)
+			return EXIT_ENVIRONMENT;
+		boots++;
+		ret = run_boot(&b);
+		if (ret) {
+			char last[400];
+
+			last_message(&b, last, sizeof(last));
+			fprintf(stderr, "dpamt: %s\n", last);
+		}
+		free(b.log);
+		free(b.messages);
+	}
+	free(taken);
+	free(list);
+	free(cell);
+	return ret;
+}
