@@ -49,11 +49,16 @@ mkdir -p "${BUILD:-$root/build}/kernel" 2>/dev/null ||
 	give_up "cannot write to ${BUILD:-$root/build}"
 top=$(cd "${BUILD:-$root/build}/kernel" && pwd) || exit 3
 limit=${BOOT_LIMIT:-300}
-log=$top/check.log
-list=$top/check.new
+take_lock "$top"
+# Of this run alone: what an interrupted one left running may still write.
+log=$top/check.$$
+list=$log.list
 failed=0
 begun=$(date +%s)
 : >"$list" || give_up "cannot write to $top"
+child=
+trap 'rm -f "$log" "$log".*' EXIT
+trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 3' HUP INT TERM
 
 # tell STATUS NAME DETAIL: a line of the outcome.
 tell()
@@ -68,8 +73,11 @@ judge()
 {
 	name=$1
 	shift
-	"$@" >"$log" 2>"$log.err"
+	"$@" >"$log" 2>"$log.err" 8>&- &
+	child=$!
+	wait "$child"
 	code=$?
+	child=
 	detail=$(tail -n 1 "$log" | cut -c 1-300)
 	case $code in
 	0) tell passed "$name" "$detail" ;;
@@ -165,7 +173,6 @@ done
 	printf 'source\t%s\n' "$(source_id "$top")"
 	cat "$list"
 } >"$top/check.txt"
-rm -f "$list" "$log" "$log.err" "$log.out"
 # The cover letter says what was found now.
 [ -z "$series" ] || "$root/scripts/kernel-series.sh" >/dev/null 2>&1
 seconds=$(($(date +%s) - begun))
