@@ -58,7 +58,7 @@ begun=$(date +%s)
 : >"$list" || give_up "cannot write to $top"
 child=
 trap 'rm -f "$log" "$log".*' EXIT
-trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 3' HUP INT TERM
+trap '[ -z "$child" ] || kill "$child" 2>/dev/null; say "stopped by a signal"; exit 3' HUP INT TERM
 
 # tell STATUS NAME DETAIL: a line of the outcome.
 tell()
@@ -84,7 +84,7 @@ judge()
 	4) tell skipped "$name" "${detail:-$(tail -n 1 "$log.err")}" ;;
 	3)
 		cat "$log.err" >&2
-		exit 3
+		give_up "$name: could not be done"
 		;;
 	*)
 		tail -n 40 "$log" | cut -c 1-300

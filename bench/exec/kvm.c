@@ -66,6 +66,7 @@ struct kvm_cell {
 	pthread_cond_t changed;
 	unsigned int left;		/* tasks that are not over */
 	unsigned int alive, gone;	/* TDs that exist; that were torn down */
+	unsigned int making;		/* TDs that may have a KeyID, and do not exist yet */
 	unsigned int finite_left;	/* without a for-ever phase, with work to do */
 	unsigned int running_down[WL_GROUPS_MAX];
 	bool stop;
@@ -197,30 +198,41 @@ static struct td_program **compile(struct task *t)
 	return p;
 }
 
-/* KeyIDs come back when other TDs go: wait for one as long as they do. */
+/*
+ * KeyIDs come back when other TDs go, and a little later than they: wait for one as
+ * long as they do. The TD that exists then is counted in r->alive.
+ */
 static int create(struct task *t, const struct kvm_td_config *c, char *err, size_t size)
 {
 	struct kvm_cell *r = t->r;
 	u64 patience = r->c->keyid_wait_ns ? r->c->keyid_wait_ns : KEYID_WAIT_NS;
 	u64 since = clock_ns();
-	unsigned int gone = READ_ONCE(r->gone);
+	unsigned int gone;
 	bool wait = true;
 	int ret;
 
+	pthread_mutex_lock(&r->lock);
+	gone = r->gone;
 	for (;;) {
+		r->making++;
+		pthread_mutex_unlock(&r->lock);
 		ret = kvm_td_create(&r->host, c, &t->td, err, size);
-		if (ret != -ENOSPC || !wait)
-			return ret;
 		pthread_mutex_lock(&r->lock);
+		r->making--;
+		r->alive += !ret;
+		if (ret != -ENOSPC || !wait)
+			break;
 		if (gone != r->gone) {
 			gone = r->gone;
 			since = clock_ns();
 		}
-		wait = r->alive && !r->stop && clock_ns() < since + patience;
+		wait = (r->alive || r->making || gone) && !r->stop &&
+		       clock_ns() < since + patience;
 		if (wait)
 			wait_change(r, 20000000);
-		pthread_mutex_unlock(&r->lock);
 	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
 }
 
 static bool make_td(struct task *t)
@@ -245,7 +257,6 @@ static bool make_td(struct task *t)
 		return false;
 	}
 	pthread_mutex_lock(&t->r->lock);
-	t->r->alive++;
 	t->r->cell->sum.tds++;
 	t->r->cell->sum.pages += (g->image + t->td->image.size) / TD_PAGE_4K;
 	pthread_mutex_unlock(&t->r->lock);

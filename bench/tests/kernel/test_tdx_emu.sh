@@ -76,9 +76,11 @@ refuses()
 	fi
 }
 
-boots 'TDX-Module initialized' --tdx
-boots 'TDX-Module initialized' --tdx --smp=4,sockets=2
-boots 'TDX-Module initialized' --append=tdx_emu=on,static
-refuses 'no such option; valid: on, off, static' --append=tdx_emu=on,fast
+# The KUnit suites have boots of their own.
+quiet=kunit.enable=0
+boots 'TDX-Module initialized' --tdx --append=$quiet
+boots 'TDX-Module initialized' --tdx --append=$quiet --smp=4,sockets=2
+boots 'TDX-Module initialized' "--append=tdx_emu=on,static $quiet"
+refuses 'no such option; valid: on, off, static' "--append=tdx_emu=on,fast $quiet"
 echo "test_tdx_emu: $passed passed, $failed failed"
 [ $failed = 0 ]
