@@ -493,6 +493,7 @@ console() # LINE..
 		echo "dpamt-init: up on 2 CPUs, Linux 7.3.4"
 		printf '%s\n' "$@"
 		echo "dpamt-init: done"
+		echo "[    4.775889] reboot: Power down"
 	} >"$tmp/console"
 }
 
@@ -597,6 +598,10 @@ test_boot_ends()
 	check "QEMU does not start: exit 3" [ "$code" = 3 ]
 	check "QEMU does not start: its words" contains "$err" "qemu: no such machine"
 	rm "$tmp/refuse"
+	boot --initramfs="$tmp/initramfs"
+	check "died, with an initramfs of one's own: exit 1" [ "$code" = 1 ]
+	check "died, with an initramfs of one's own: says so" \
+		contains "$out" "died: the kernel was not shut down"
 	if command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 &&
 		command -v cpio >/dev/null; then
 		boot
