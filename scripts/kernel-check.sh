@@ -3,15 +3,17 @@
 #
 # Build the kernel plain and with checks at run time, boot both, and judge them.
 #
-# usage: scripts/kernel-check.sh [--kcsan] [--no-series]
+# usage: scripts/kernel-check.sh [--again] [--kcsan] [--no-series]
 #
 # In this order: the tests of the scripts; the builds; sparse on the files that the
 # patches touch, where it can read an untouched one; for each build a boot without
 # TDX, with its KUnit suites, and the emulated TDX host; KVM's own selftests that
 # need no ordinary guest; the series, patch by patch. --kcsan adds a build with
 # KCSAN; --no-series leaves the last out. A boot that hangs is killed (BOOT_LIMIT,
-# 300 s) and the tail of its log shown. When nothing changed since, the builds and
-# the series cost only a look.
+# 300 s) and the tail of its log shown.
+#
+# What passed is not done again for the same kernel, tests and QEMU: the line then says
+# since when. --again does all of it again.
 #
 # stdout: one line per check, "passed", "failed" or "skipped", and a verdict.
 # build/kernel/check.txt has the same for the cover letter of kernel-series.sh.
@@ -28,8 +30,10 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
 
 variants="emu emu-debug"
 series=yes
+again=
 for arg; do
 	case $arg in
+	--again) again=yes ;;
 	--kcsan) variants="$variants emu-kcsan" ;;
 	--no-series) series= ;;
 	-h | --help)
@@ -37,7 +41,7 @@ for arg; do
 		exit 0
 		;;
 	*)
-		echo "usage: scripts/kernel-check.sh [--kcsan] [--no-series]" >&2
+		echo "usage: scripts/kernel-check.sh [--again] [--kcsan] [--no-series]" >&2
 		exit 2
 		;;
 	esac
@@ -53,9 +57,11 @@ take_lock "$top"
 # Of this run alone: what an interrupted one left running may still write.
 log=$top/check.$$
 list=$log.list
+known=$top/check.known
 failed=0
 begun=$(date +%s)
 : >"$list" || give_up "cannot write to $top"
+qemu-system-x86_64 --version >"$list.qemu" 2>/dev/null
 child=
 trap 'rm -f "$log" "$log".*' EXIT
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null; say "stopped by a signal"; exit 3' HUP INT TERM
@@ -68,11 +74,34 @@ tell()
 	[ "$1" != failed ] || failed=$((failed + 1))
 }
 
-# Run the command $2.., whose last line says how it went: the check called $1.
+# What tells the files (or folders) "$@", and who boots them, from others.
+key()
+{
+	for file; do
+		[ -e "$file" ] || continue
+		find "$file" -type f ! -name '.*' -exec cksum {} +
+	done | sort | cat - "$list.qemu" | cksum | tr ' ' :
+}
+
+# Run the command $2.., whose last line says how it went: the check called $1. If it
+# depends on the files $given alone, it is run once for each state of them.
+given=
 judge()
 {
 	name=$1
 	shift
+	state=
+	if [ -n "$given" ]; then
+		# shellcheck disable=SC2086
+		state=$(key "$root/scripts" $given)
+		given=
+		old=$(grep -F "$name	$state	" "$known" 2>/dev/null)
+		if [ -n "$old" ] && [ -z "$again" ]; then
+			tell passed "$name" "$(echo "$old" | cut -f 4) (on $(echo "$old" | cut -f 3), \
+of the same)"
+			return 0
+		fi
+	fi
 	"$@" >"$log" 2>"$log.err" 8>&- &
 	child=$!
 	wait "$child"
@@ -80,7 +109,10 @@ judge()
 	child=
 	detail=$(tail -n 1 "$log" | cut -c 1-300)
 	case $code in
-	0) tell passed "$name" "$detail" ;;
+	0)
+		tell passed "$name" "$detail"
+		[ -z "$state" ] || remember "$name" "$state" "$detail"
+		;;
 	4) tell skipped "$name" "${detail:-$(tail -n 1 "$log.err")}" ;;
 	3)
 		cat "$log.err" >&2
@@ -93,6 +125,15 @@ judge()
 		;;
 	esac
 	return "$code"
+}
+
+# The check $1 passed in the state $2 and said $3.
+remember()
+{
+	{
+		grep -vF "$1	" "$known" 2>/dev/null
+		printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$(date +%F)" "$3"
+	} >"$log.known" && mv "$log.known" "$known"
 }
 
 # How much compiling a build was, in words.
@@ -152,21 +193,29 @@ check_sparse()
 
 # ------------------------------------------------------------------- in order
 
-judge "tests of the scripts" bash "$root/bench/tests/kernel/test_kernel_scripts.sh"
+tests=$root/bench/tests/kernel
+given="$root/kernel $tests/test_kernel_scripts.sh"
+judge "tests of the scripts" bash "$tests/test_kernel_scripts.sh"
 built=
 for variant in $variants; do
 	judge "build of $variant" build "$variant" && built="$built $variant"
 done
 [ ! -e "$top/emu/vmlinux" ] || check_sparse
 for variant in $built; do
+	image=$top/$variant/arch/x86/boot/bzImage
+	given=$image
 	judge "boot of $variant without TDX" \
 		"$root/scripts/boot.sh" "$variant" --timeout="$limit" --log="$top/$variant.boot.log"
 	grep -qx CONFIG_TDX_EMU=y "$top/$variant/.config" || continue
+	given=$image
 	judge "boot of $variant as an emulated TDX host" "$root/scripts/boot.sh" "$variant" --tdx \
 		--timeout="$limit" --log="$top/$variant.tdx.log"
+	given="$image $tests/test_tdx_emu.sh $tests/tdx_init.c"
 	judge "TDs on the emulated TDX host, $variant" \
-		sh "$root/bench/tests/kernel/test_tdx_emu.sh" "$variant"
+		sh "$tests/test_tdx_emu.sh" "$variant"
 done
+given="$top/emu/arch/x86/boot/bzImage $tests/test_selftests.sh $top/src.from"
+judge "KVM's selftests" sh "$tests/test_selftests.sh" emu
 [ -z "$series" ] || judge "series" "$root/scripts/kernel-series.sh" --check
 
 {

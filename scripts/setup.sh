@@ -52,7 +52,7 @@ purpose()
 		;;
 	kernel)
 		required="$required gcc libc6-dev make flex bison bc xz-utils gzip git perl"
-		required="$required python3 util-linux libelf-dev libssl-dev"
+		required="$required python3 util-linux libelf-dev libssl-dev uuid-dev"
 		required="$required qemu-system-x86 busybox-static cpio"
 		optional="$optional ccache"
 		;;
@@ -88,6 +88,7 @@ what_for()
 	git) echo "git" ;;
 	python3) echo "Python 3 (tests)" ;;
 	libelf-dev) echo "libelf, with headers" ;;
+	uuid-dev) echo "libuuid, with headers (KVM's selftests)" ;;
 	libdw-dev) echo "libdw, with headers" ;;
 	libssl-dev) echo "OpenSSL, with headers" ;;
 	qemu-system-x86) echo "QEMU for x86-64 (qemu-system-x86_64)" ;;

@@ -91,6 +91,20 @@ static u64 controls(u32 must, u32 may)
 	return (u64)(must | may) << 32 | must;
 }
 
+/* A control of an instruction comes with the instruction. */
+static u32 secondary_may(void)
+{
+	u32 may = SECONDARY_MAY, eax = 0xd, ebx, ecx = 1, edx;
+
+	if (!(native_cpuid_ecx(1) & feature_mask(PCID)) ||
+	    !(native_cpuid_ebx(7) & feature_mask(INVPCID)))
+		may &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	native_cpuid(&eax, &ebx, &ecx, &edx);
+	if (!(eax & feature_mask(XSAVES)))
+		may &= ~SECONDARY_EXEC_ENABLE_XSAVES;
+	return may;
+}
+
 /* Does MSR @msr have an emulated value? */
 static bool emulated_msr(u32 msr, u64 *value)
 {
@@ -138,7 +152,7 @@ static bool emulated_msr(u32 msr, u64 *value)
 				  ~VM_ENTRY_LOAD_DEBUG_CONTROLS, ENTRY_MAY);
 		return true;
 	case MSR_IA32_VMX_PROCBASED_CTLS2:
-		*value = controls(0, SECONDARY_MAY);
+		*value = controls(0, secondary_may());
 		return true;
 	case MSR_IA32_VMX_MISC:
 		*value = VMX_MISC;
