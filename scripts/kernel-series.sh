@@ -3,7 +3,7 @@
 #
 # One series for git am out of kernel/patches and kernel/src, in build/series.
 #
-# usage: scripts/kernel-series.sh [--signoff] [--check] [--tree=DIR | --tar=FILE]
+# usage: scripts/kernel-series.sh [--signoff] [--check [--boot]] [--tree=DIR | --tar=FILE]
 #
 # kernel/series says which patches there are and what enters with each, and
 # kernel/changelogs what they say. Author: user.name and user.email of git.
@@ -15,7 +15,8 @@
 # touched file), and runs checkpatch --strict on each: no error and no warning
 # without a reason in kernel/checkpatch.ignore. At the end the tree must be that
 # of kernel-source.sh, and is built in full. 5 minutes at first; when nothing
-# changed since it was in order, only that is said.
+# changed since it was in order, only that is said. --boot builds the whole kernel
+# after each and boots it in QEMU under TCG too; 20 minutes.
 #
 # stdout: the patches, and a verdict in one line. Exit 0 made, and in order; 1
 # not in order; 2 usage; 3 something is missing here, and one line says what.
@@ -29,17 +30,20 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
 
 usage()
 {
-	echo "usage: scripts/kernel-series.sh [--signoff] [--check] [--tree=DIR | --tar=FILE]" >&2
+	echo "usage: scripts/kernel-series.sh [--signoff] [--check [--boot]]" \
+		"[--tree=DIR | --tar=FILE]" >&2
 	exit 2
 }
 
 signoff=
 check=
+boot=
 source=
 for arg; do
 	case $arg in
 	--signoff) signoff=$arg ;;
 	--check) check=yes ;;
+	--boot) boot=yes ;;
 	--tree=?* | --tar=?*)
 		[ -z "$source" ] || usage
 		source=$arg
@@ -51,6 +55,8 @@ for arg; do
 	*) usage ;;
 	esac
 done
+
+[ -z "$boot" ] || [ -n "$check" ] || usage
 
 kernel_init
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -134,7 +140,7 @@ stamp=$({
 	cd "$root" && cat kernel/series kernel/changelogs/* kernel/checkpatch.ignore \
 		kernel/config/host.config kernel/config/emu.config scripts/kernel-series.sh \
 		scripts/kernel_series.py scripts/kernel-lib.sh
-	echo "${CC:-gcc} $signoff"
+	echo "${CC:-gcc} $signoff $boot"
 	${CC:-gcc} --version
 } 2>/dev/null | sha256sum)
 if [ "$stamp" = "$(head -n 1 "$top/series.ok" 2>/dev/null)" ]; then
@@ -258,7 +264,24 @@ step()
 		echo "$line" | sed 's/:[0-9:]*:* /: /' | grep -qxFf - "$log.known" || echo "$line"
 	done >"$log.w"
 	[ ! -s "$log.w" ] || wrong "$name: $(cat "$log.w")"
+	[ -z "$boot" ] || start "$name"
 	[ $bad = 0 ] || cp "$log" "$log.$name"
+}
+
+# Boot what the tree is after the patch $1.
+start()
+{
+	kmake bzImage >"$log" 2>&1 || {
+		wrong "$1: the whole kernel does not build: $(grep -m 1 -E '(error|Error|undefined)' \
+			"$log" | cut -c 1-200)"
+		return
+	}
+	said=$("$root/scripts/boot.sh" "$build/arch/x86/boot/bzImage" --accel=tcg --timeout=120 \
+		--log="$top/series.boot.log" 8>&- | tail -n 1)
+	case $said in
+	clean:*) say "$said" ;;
+	*) wrong "$1: boot: $said" ;;
+	esac
 }
 
 # checkpatch on the patch $1; findings without a reason are told. What the
@@ -346,7 +369,7 @@ rm -f "$log".*
 {
 	echo "$stamp"
 	echo "ok: $patches patches apply one by one to Linux $version and compile after each," \
-		"W=1, no warning; $changed changed lines in files that it has;" \
+		"W=1, no warning${boot:+, and each boots}; $changed changed lines in files that it has;" \
 		"$(tail -n 1 "$series/style"), each with its reason"
 } >"$top/series.ok"
 sed -n 2p "$top/series.ok"
