@@ -56,13 +56,16 @@ static struct rules __rcu *rules;
 /* Held by who replaces the rules. */
 static DEFINE_MUTEX(rules_mutex);
 
-/* A CPU's random numbers, and the call that it met last: answered, and interrupted. */
+/*
+ * A CPU's random numbers, and per rule its leaf's last call, if that was answered. A
+ * call of another leaf in between, from an interrupt say, changes nothing.
+ */
 struct inject_cpu {
 	struct rnd_state rnd;
 	struct last_call {
 		bool hit;
-		u64 leaf, rcx, rdx;
-	} last[2];
+		u64 rcx, rdx;
+	} last[MAX_RULES];
 };
 
 static DEFINE_PER_CPU(struct inject_cpu, inject_cpu);
@@ -106,8 +109,7 @@ static const struct name leaf_names[] = {
 
 static bool is_repetition(const struct last_call *last, const struct emu_call *c)
 {
-	return last->hit && last->leaf == c->leaf && last->rcx == c->args->rcx &&
-	       last->rdx == c->args->rdx;
+	return last->hit && last->rcx == c->args->rcx && last->rdx == c->args->rdx;
 }
 
 static bool rule_interrupts(const struct rule *rule)
@@ -115,13 +117,12 @@ static bool rule_interrupts(const struct rule *rule)
 	return rule->status == EMU_INTERRUPTED_RESUMABLE;
 }
 
-static bool rule_answers(struct rule *rule, struct inject_cpu *cpu, const struct emu_call *c,
-			 bool interrupts)
+static bool rule_answers(struct rule *rule, struct inject_cpu *cpu, struct last_call *last,
+			 const struct emu_call *c)
 {
 	unsigned long left = READ_ONCE(rule->times);
 
-	if (rule->leaf != c->leaf || rule_interrupts(rule) != interrupts ||
-	    (rule->alternate && is_repetition(&cpu->last[interrupts], c)) ||
+	if ((rule->alternate && is_repetition(last, c)) ||
 	    prandom_u32_state(&cpu->rnd) % 100 >= rule->percent)
 		return false;
 	while (left != ULONG_MAX) {
@@ -139,23 +140,25 @@ static struct rule *find_rule(const struct emu_call *c, bool interrupts)
 {
 	struct rules *now = rcu_dereference_check(rules, irqs_disabled());
 	struct inject_cpu *cpu;
-	struct last_call *last;
 	unsigned int i;
 
 	if (likely(!now))
 		return NULL;
 	cpu = this_cpu_ptr(&inject_cpu);
-	last = &cpu->last[interrupts];
-	for (i = 0; i < now->nr; i++)
-		if (rule_answers(&now->rule[i], cpu, c, interrupts))
-			break;
-	last->hit = i < now->nr;
-	if (!last->hit)
-		return NULL;
-	last->leaf = c->leaf;
-	last->rcx = c->args->rcx;
-	last->rdx = c->args->rdx;
-	return &now->rule[i];
+	for (i = 0; i < now->nr; i++) {
+		struct rule *rule = &now->rule[i];
+		struct last_call *last = &cpu->last[i];
+
+		if (rule->leaf != c->leaf || rule_interrupts(rule) != interrupts)
+			continue;
+		last->hit = rule_answers(rule, cpu, last, c);
+		if (!last->hit)
+			continue;
+		last->rcx = c->args->rcx;
+		last->rdx = c->args->rdx;
+		return rule;
+	}
+	return NULL;
 }
 
 u64 emu_inject(struct emu_module *m, const struct emu_call *c)
