@@ -221,8 +221,9 @@ static int audit_show(struct seq_file *m, void *unused)
 	if (!pamt_host.pamt)
 		return -ENODEV;
 	pamt_host_audit(&a);
-	seq_printf(m, "regions %lu\ncounted %lu\nwith_pair %lu\nunreadable %lu\nmismatches %lu\n",
-		   a.regions, a.counted, a.with_pair, a.unreadable, a.mismatches);
+	seq_printf(m, "regions %lu\ncounted %lu\nreferences %lu\nwith_pair %lu\n", a.regions,
+		   a.counted, a.references, a.with_pair);
+	seq_printf(m, "unreadable %lu\nmismatches %lu\n", a.unreadable, a.mismatches);
 	if (a.mismatches)
 		seq_printf(m, "first 0x%llx\n", a.first);
 	return 0;

@@ -144,6 +144,7 @@ u64 pamt_host_pairs(void);
 struct pamt_audit {
 	unsigned long regions;		/* with memory */
 	unsigned long counted;		/* with users */
+	unsigned long references;	/* of all users */
 	unsigned long with_pair;	/* in the module's eyes */
 	unsigned long unreadable;	/* the module would not say (reserved, BUSY) */
 	unsigned long mismatches;

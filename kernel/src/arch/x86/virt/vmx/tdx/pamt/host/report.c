@@ -55,6 +55,7 @@ static void audit_region(struct pamt *p, unsigned long region, struct pamt_audit
 
 	a->regions++;
 	a->counted += !!users;
+	a->references += users;
 	if (pair < 0) {
 		a->unreadable++;
 		return;
