@@ -164,10 +164,11 @@ $(BUILD)/dpamt: $(OBJ_CLI) $(BUILD)/libdpamt.a
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(OBJ_CLI) $(BUILD)/libdpamt.a $(LIBS) -o $@
 
 # The same executor for the inside of an emulated host: static, without hwloc.
+OBJ_GUEST := $(call obj,$(wildcard bench/guest/*.c),plain)
 guest: $(BUILD)/dpamt-guest
-$(BUILD)/dpamt-guest: $(BUILD)/plain/bench/guest/main.o $(BUILD)/libdpamt.a
-	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static $< $(BUILD)/libdpamt.a -ljansson -lpthread -lm -o $@
-$(BUILD)/plain/bench/guest/main.o: INC_PLAIN := $(INC_SHIM)
+$(BUILD)/dpamt-guest: $(OBJ_GUEST) $(BUILD)/libdpamt.a
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -static $(OBJ_GUEST) $(BUILD)/libdpamt.a -ljansson -lpthread -lm -o $@
+$(OBJ_GUEST): INC_PLAIN := $(INC_SHIM)
 
 # Rebuild everything when the flags change.
 FLAGS_NOW := $(CC) $(CFLAGS_ALL) $(INC_SHIM) $(LDFLAGS)
@@ -226,5 +227,5 @@ distclean:
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
 
--include $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_SIM:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
+-include $(OBJ_GUEST:.o=.d) $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_SIM:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
 	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(TESTS:=.d)

@@ -6,7 +6,7 @@
 #
 # usage: scripts/emu-run.sh [--kernel=KERNEL] [--out=FILE] [--smp=CPUS[,sockets=N]]
 #		[--memory=SIZE] [--timeout=SECONDS] [--append=TEXT] [--log=FILE]
-#		[--accel=auto|kvm|tcg] CELLS
+#		[--accel=auto|kvm|tcg] CELLS | --do=VERB
 #	scripts/emu-run.sh --check
 #
 # CELLS is a file of lines, or - for standard input: workload file, strategy, block,
@@ -14,6 +14,7 @@
 # by tabs. A line of samples.jsonl per cell goes to FILE, else to stdout, as it lands;
 # there a last line of kind "host" says accelerator and kernel. What the
 # console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
+# --do: instead of cells, a verb of dpamt-guest with its words: "kill 200" (bench/guest/).
 # --check: is all there that a boot takes? ACCEL of the environment: the default of --accel.
 # Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs, so hot-spot needs 8), 4G,
 # 600 s.
@@ -46,6 +47,7 @@ append=
 accel=${ACCEL:-auto}
 log=$build/kernel/emu-run.log
 cells=
+verb=
 while [ $# -gt 0 ]; do
 	value=${1#*=}
 	case $1 in
@@ -57,6 +59,10 @@ while [ $# -gt 0 ]; do
 	--append=*) append=$value ;;
 	--log=*) log=$value ;;
 	--accel=*) accel=$value ;;
+	--do=?*)
+		verb=$value
+		cells=/dev/null
+		;;
 	--check) cells=--check ;;
 	-h | --help)
 		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
@@ -110,7 +116,8 @@ while IFS= read -r line; do
 	printf '/workloads/%s\t%s\n' "${file##*/}" "${line#*"$tab"}" \
 		>>"$scratch/root/cells" || exit 3
 done <"$cells"
-[ -s "$scratch/root/cells" ] || { say "no cells in $cells" && exit 2; }
+[ -n "$verb" ] || [ -s "$scratch/root/cells" ] || { say "no cells in $cells" && exit 2; }
+[ -z "$verb" ] || cp "$root"/workloads/*.wl "$scratch/root/workloads/" || exit 3
 cp "$guest" "$scratch/root/init" &&
 	(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
 		>"$scratch/initramfs" || exit 3
@@ -119,7 +126,7 @@ cp "$guest" "$scratch/root/init" &&
 : >"$scratch/data"
 "$root/scripts/boot.sh" "$kernel" --tdx --initramfs="$scratch/initramfs" --smp="$smp" \
 	--memory="$memory" --timeout="$timeout" --accel="$accel" --log="$log" \
-	--append="kunit.enable=0 $append" --data="$scratch/data" >"$scratch/verdict" &
+	--append="kunit.enable=0 $append${verb:+ -- $verb}" --data="$scratch/data" >"$scratch/verdict" &
 boot=$!
 [ -z "$out" ] || exec 3>&1 >"$out" || exit 3
 tail -n +1 -s 0.2 -f --pid=$boot "$scratch/data" 2>/dev/null |

@@ -213,6 +213,9 @@ for variant in $built; do
 	given="$image $tests/test_tdx_emu.sh $tests/tdx_init.c"
 	judge "TDs on the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_emu.sh" "$variant"
+	given="$image $tests/test_tdx_stress.sh $root/bench/guest $root/bench/exec"
+	judge "stress of the emulated TDX host, $variant" \
+		sh "$tests/test_tdx_stress.sh" "$variant"
 done
 given="$top/emu/arch/x86/boot/bzImage $tests/test_selftests.sh $top/src.from"
 judge "KVM's selftests" sh "$tests/test_selftests.sh" emu

@@ -5,11 +5,13 @@
  * (exec/kvm*) and everything below it.
  *
  *	dpamt-guest [CELLS [SAMPLES]]
+ *	dpamt-guest kill [N [STRATEGY]] | churn [SECONDS] | faults [NAME..]
  *
  * CELLS (default /cells): a line per cell, fields separated by tabs: workload file,
  * strategy, block, seed, 1/scale (0: the workload's bench_scale), then any number of
  * --set overrides. SAMPLES (default: /dev/ttyS1 as process 1, else stdout): a line of
- * samples.jsonl for each. What a person reads goes to stderr.
+ * samples.jsonl for each. What a person reads goes to stderr. The verbs (guest.h)
+ * take their words from the command line, that of the kernel for process 1, behind "--".
  *
  * Each cell is a process: one that dies costs itself, one that lasts too long is
  * interrupted and says where it was. As process 1 it mounts
@@ -32,14 +34,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "exec/kvm.h"
+#include "guest/guest.h"
 #include "measure/clock.h"
 #include "measure/kernel_stats.h"
-
-#define EXIT_FINE 0
-#define EXIT_REGRESSED 1
-#define EXIT_USAGE 2
-#define EXIT_ENVIRONMENT 3
 
 #define MAX_SETS 64
 #define CELL_SECONDS 300	/* then it hangs; or DPAMT_CELL_SECONDS of the environment */
@@ -54,7 +51,7 @@ struct cell_line {
 };
 
 static FILE *samples;
-static unsigned int cpus[CPU_SETSIZE], nr_cpus;
+unsigned int guest_cpus[CPU_SETSIZE], guest_nr_cpus;
 
 /* ----------------------------------------------------------------- a line */
 
@@ -89,6 +86,44 @@ static bool parse_line(char *text, struct cell_line *l)
 		l->set[l->nr_sets++] = field;
 	}
 	return true;
+}
+
+/* -------------------------------------------------------- what verbs share */
+
+void guest_say(const char *format, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	/* in one piece, whoever else writes */
+	fprintf(stderr, "dpamt-guest: %s\n", text);
+}
+
+bool guest_number(const char *text, uint64_t *to)
+{
+	return number(text, to) && *to;
+}
+
+struct workload *guest_workload(const char *name, const char *set)
+{
+	static const char *const dirs[] = { "/workloads", "workloads", NULL };
+	struct workload *w = NULL;
+	struct td_error err;
+	int ret = workload_load(name, dirs, &w, &err);
+
+	if (!ret && set)
+		ret = workload_set(w, set, &err);
+	if (!ret)
+		ret = workload_scale(w, w->bench_scale.num ? w->bench_scale.num : 1,
+				     w->bench_scale.den ? w->bench_scale.den : 1, &err);
+	if (!ret)
+		return w;
+	guest_say("%s", err.text);
+	workload_free(w);
+	return NULL;
 }
 
 /* ----------------------------------------------------------------- a cell */
@@ -157,7 +192,7 @@ static int run_cell(const struct cell_line *l)
 	struct cell *cell = cell_new();
 	struct kvm_config c = {
 		.workload = w, .strategy = l->strategy, .stats_dir = KERNEL_STATS_DIR,
-		.cpu = cpus, .nr_cpus = nr_cpus, .seed = l->seed,
+		.cpu = guest_cpus, .nr_cpus = guest_nr_cpus, .seed = l->seed,
 	};
 	int ret;
 
@@ -260,7 +295,7 @@ static void find_cpus(void)
 	sched_getaffinity(0, sizeof(set), &set);
 	for (unsigned int i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &set))
-			cpus[nr_cpus++] = i;
+			guest_cpus[guest_nr_cpus++] = i;
 }
 
 static void mount_on(const char *type, const char *where)
@@ -298,30 +333,40 @@ static FILE *open_samples(const char *path)
 	return fdopen(fd, "w");
 }
 
-int main(int argc, char **argv)
-{
-	bool init = getpid() == 1;
-	const char *cells = argc > 1 && !init ? argv[1] : "/cells";
-	const char *to = argc > 2 && !init ? argv[2] : init ? "/dev/ttyS1" : NULL;
-	char err[256];
-	int ret;
+typedef int (*verb_t)(int argc, char **argv);
 
-	if (init)
-		become_init();
-	else if (argc > 3 || (argc > 1 && argv[1][0] == '-')) {
-		fprintf(stderr, "usage: dpamt-guest [CELLS [SAMPLES]]\n");
-		return EXIT_USAGE;
-	}
-	samples = to ? open_samples(to) : stdout;
-	if (!samples)
-		fprintf(stderr, "dpamt-guest: %s: %s\n", to, strerror(errno));
+static verb_t find_verb(const char *name)
+{
+	static const struct {
+		const char *name;
+		verb_t run;
+	} verbs[] = {
+		{ "kill", guest_kill },
+		{ "churn", guest_churn },
+		{ "faults", guest_faults },
+	};
+
+	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(name, verbs[i].name))
+			return verbs[i].run;
+	return NULL;
+}
+
+/* Cells, or the verb with what stands behind its name. */
+static int run(verb_t verb, const char *cells, int argc, char **argv)
+{
+	char err[256];
+
 	find_cpus();
-	ret = samples ? kvm_probe(err, sizeof(err)) : EXIT_ENVIRONMENT;
-	if (samples && ret)
-		fprintf(stderr, "dpamt-guest: %s\n", err);
-	ret = ret ? EXIT_ENVIRONMENT : run_file(cells);
-	if (!init)
-		return ret;
+	if (kvm_probe(err, sizeof(err))) {
+		guest_say("%s", err);
+		return EXIT_ENVIRONMENT;
+	}
+	return verb ? verb(argc - 2, argv + 2) : run_file(cells);
+}
+
+static void power_off(int ret)
+{
 	if (samples) {
 		send_sample(json_pack("{s:s,s:i}", "kind", "end", "exit", ret));
 		tcdrain(fileno(samples));
@@ -329,5 +374,29 @@ int main(int argc, char **argv)
 	fprintf(stderr, "dpamt-guest: exit %d\ndpamt-init: done\n", ret);
 	sync();
 	reboot(RB_POWER_OFF);
+}
+
+int main(int argc, char **argv)
+{
+	bool init = getpid() == 1;
+	verb_t verb = find_verb(argv[1]);
+	const char *cells = argc > 1 && !init ? argv[1] : "/cells";
+	const char *to = init ? "/dev/ttyS1" : argc > 2 && !verb ? argv[2] : NULL;
+	int ret = EXIT_ENVIRONMENT;
+
+	if (init)
+		become_init();
+	else if (!verb && (argc > 3 || (argc > 1 && argv[1][0] == '-'))) {
+		fprintf(stderr, "usage: dpamt-guest [CELLS [SAMPLES]] | kill [N [STRATEGY]] | "
+			"churn [SECONDS] | faults [NAME..]\n");
+		return EXIT_USAGE;
+	}
+	samples = to ? open_samples(to) : stdout;
+	if (samples)
+		ret = run(verb, cells, argc, argv);
+	else
+		guest_say("%s: %s", to, strerror(errno));
+	if (init)
+		power_off(ret);
 	return ret;
 }

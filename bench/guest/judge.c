@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The state of a host on which no TD should be left: the kernel's own counts
+ * (tdx_pamt), the emulated module's (tdx_emu; a TDX host has none and is judged by
+ * the former), and what the kernel log says. A record of the log is of interest by
+ * its level, or by what it says.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest/guest.h"
+#include "measure/kernel_stats.h"
+
+#define LATE_TRIES 500		/* of 10 ms: a VM goes when the last of its files does */
+#define RECORD_MAX 8192
+#define LEVEL_WARNING 4
+
+/* ---------------------------------------------------------------- counts */
+
+static uint64_t value_in(const char *dir, const char *file, const char *key)
+{
+	char *text = kernel_stats_read(dir, file);
+	uint64_t value = text ? kernel_stats_get(text, key) : 0;
+
+	free(text);
+	return value;
+}
+
+uint64_t judge_census(const char *key)
+{
+	return value_in(EMU_DIR, "census", key);
+}
+
+uint64_t judge_pamt(const char *file, const char *key)
+{
+	return value_in(KERNEL_STATS_DIR, file, key);
+}
+
+uint64_t judge_free_kb(void)
+{
+	char line[128];
+	uint64_t kb = 0;
+	FILE *f;
+
+	kernel_stats_write("/proc/sys/vm", "drop_caches", "3");
+	f = fopen("/proc/meminfo", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemFree: %" SCNu64, &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* The first line "key value" of @text whose value is not 0, but for those in @except. */
+static bool first_nonzero(const char *text, const char *except, char *key, size_t size,
+			  uint64_t *value)
+{
+	char name[48];
+
+	for (const char *at = text; at && *at; at = strchr(at, '\n'), at += !!at) {
+		if (sscanf(at, "%47s %" SCNu64, name, value) != 2 || !*value)
+			continue;
+		if (except && !strcmp(name, except))
+			continue;
+		snprintf(key, size, "%s", name);
+		return true;
+	}
+	return false;
+}
+
+static bool module_owns_nothing(char *why, size_t size)
+{
+	char *census = kernel_stats_read(EMU_DIR, "census");
+	char *events = kernel_stats_read(EMU_DIR, "events");
+	char key[48];
+	uint64_t n;
+	bool ok = true;
+
+	if (census && first_nonzero(census, "reserved", key, sizeof(key), &n)) {
+		snprintf(why, size, "no TD, and the module has %s %" PRIu64, key, n);
+		ok = false;
+	} else if (events && first_nonzero(events, NULL, key, sizeof(key), &n)) {
+		snprintf(why, size, "the module has seen what must never happen: %s %" PRIu64, key, n);
+		ok = false;
+	}
+	free(census);
+	free(events);
+	return ok;
+}
+
+static bool kernel_counts_nothing(char *why, size_t size)
+{
+	static const struct {
+		const char *file, *key, *what;
+	} zero[] = {
+		{ "memory", "tds", "TDs exist" },
+		{ "audit", "counted", "regions have users" },
+		{ "audit", "mismatches", "regions differ between the counts and the module" },
+		{ "stats", "leaked", "pairs were leaked" },
+		{ "memory", "pairs", "pairs are in place" },
+	};
+
+	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++) {
+		uint64_t n = judge_pamt(zero[i].file, zero[i].key);
+
+		if (!n)
+			continue;
+		snprintf(why, size, "all TDs were closed, and %" PRIu64 " %s", n, zero[i].what);
+		return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------- log */
+
+static int log_fd = -1;
+static bool by_level = true;
+
+void judge_log_skip(bool warnings)
+{
+	by_level = warnings;
+	if (log_fd < 0)
+		log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(log_fd, 0, SEEK_END);
+}
+
+static bool never_clean(const char *text)
+{
+	static const char *const words[] = {
+		"WARNING: ", "BUG: ", "kernel BUG at", "Oops", "general protection", "KASAN: ",
+		"UBSAN: ", "possible circular", "possible recursive", "suspicious RCU",
+		"unable to handle", "soft lockup", "blocked for more than",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+/* In the picture of a WARN() or an oops: registers, trace, modules. */
+static bool in_splat;
+
+/* A record is "level,number,time,flags;text\n" and lines of its own details behind that. */
+static void take_record(struct judge_log *log, char *record)
+{
+	char *text = strchr(record, ';'), *end;
+	size_t used = strlen(log->text);
+	bool never;
+
+	if (!text)
+		return;
+	end = strchr(++text, '\n');
+	if (end)
+		*end = '\0';
+	never = never_clean(text);
+	if (strstr(text, "[ end trace ")) {
+		in_splat = false;
+		return;
+	}
+	if (strstr(text, "[ cut here ]")) {
+		in_splat = true;
+		return;
+	}
+	if (never || (by_level && !in_splat && (strtoul(record, NULL, 10) & 7) <= LEVEL_WARNING))
+		snprintf(log->text + used, sizeof(log->text) - used, "%s\n", text);
+}
+
+void judge_log_read(struct judge_log *log)
+{
+	static char record[RECORD_MAX];
+
+	log->text[0] = '\0';
+	for (;;) {
+		ssize_t n = read(log_fd, record, sizeof(record) - 1);
+
+		if (n < 0 && errno == EPIPE)	/* the oldest were overwritten */
+			continue;
+		if (n <= 0)
+			return;
+		record[n] = '\0';
+		take_record(log, record);
+	}
+}
+
+/* --------------------------------------------------------------- verdict */
+
+bool judge_all_back(char *why, size_t size)
+{
+	struct judge_log log;
+
+	for (int i = 0; i < LATE_TRIES && judge_pamt("memory", "tds"); i++)
+		usleep(10000);
+	judge_log_read(&log);
+	if (log.text[0]) {
+		snprintf(why, size, "the kernel log says: %.*s", (int)strcspn(log.text, "\n"), log.text);
+		return false;
+	}
+	return kernel_counts_nothing(why, size) && module_owns_nothing(why, size);
+}

@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Stress of the emulated TDX host, in QEMU, by what build/dpamt-guest does there:
+#
+#	kill [N]	a VMM with many TDs is killed by SIGKILL at a random moment, N times
+#	churn [SECONDS]	TDs come and go under BUSY and, in emu-debug, failing allocations
+#	faults		errors where KVM expects none: its words, what is lost, the next TD
+#
+# usage: bench/tests/kernel/test_tdx_stress.sh [emu|emu-debug] [kill [N] | churn [SECONDS] | faults]
+#
+# Without a verb all three, short: 20 kills, 30 seconds, all faults; a minute or two.
+# The log of the last boot is left in build/kernel/stress.log. CPUS of the environment:
+# that of the emulated host, default 4. faults is done on emu only: its warnings are
+# meant, and emu-debug would add nothing to them but time.
+#
+# Exit 0 passed; 1 failed; 2 usage; 3 something is missing here; 4 no kernel was built yet.
+
+set -u
+
+root=$(cd "$(dirname "$0")/../../.." && pwd) || exit 3
+build=${BUILD:-$root/build}
+case ${1:-} in
+-h | --help)
+	sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
+	exit 0
+	;;
+emu | emu-debug | emu-kcsan)
+	kernel=$1
+	shift
+	;;
+*) kernel=emu ;;
+esac
+case ${1:-}${2+ }${2:-} in
+'') verbs='kill churn faults' ;;
+kill | churn | faults | "kill "[1-9]* | "churn "[1-9]*) verbs= ;;
+*)
+	sed -n 's/^# \(usage:\)/\1/p' "$0" >&2
+	exit 2
+	;;
+esac
+[ -r "$build/kernel/$kernel/arch/x86/boot/bzImage" ] || {
+	echo "test_tdx_stress: skipped: no kernel $kernel yet (make kernel)"
+	exit 4
+}
+[ -x "$build/dpamt-guest" ] || make -s -C "$root" BUILD="$build" guest >&2 || exit 3
+log=$build/kernel/stress.log
+passed=0
+failed=0
+
+# More than enough for kills of a few seconds each, or for the seconds asked for.
+limit()
+{
+	case $1 in
+	churn) echo $((${2:-30} * 2 + 300)) ;;
+	kill) echo $((${2:-20} * 20 + 300)) ;;
+	*) echo 600 ;;
+	esac
+}
+
+# The lines of faults among the kernel's are judged by itself, not by boot.sh.
+verb()
+{
+	said=$("$root/scripts/emu-run.sh" --kernel="$kernel" --smp="${CPUS:-4}" \
+		--timeout="$(limit "$@")" --log="$log" --do="$*" 2>&1)
+	status=$?
+	line=$(echo "$said" | sed -n "s/^dpamt-guest: \($1: .*\)/\1/p" | tail -n 1)
+	if [ "$1" = faults ] && echo "$said" | grep -q '^dpamt-guest: exit 0'; then
+		status=0
+	fi
+	if [ $status = 0 ]; then
+		passed=$((passed + 1))
+		echo "$kernel: $line"
+	elif [ $status = 3 ]; then
+		echo "$said" | tail -n 5 >&2
+		exit 3
+	else
+		failed=$((failed + 1))
+		echo "$said" | tail -n 20
+		echo "test_tdx_stress: FAIL $*, on $kernel; its log: $log"
+	fi
+}
+
+if [ -n "$verbs" ]; then
+	for v in $verbs; do
+		[ "$v$kernel" = faultsemu-debug ] || verb "$v"
+	done
+else
+	verb "$@"
+fi
+echo "test_tdx_stress: $passed passed, $failed failed"
+[ $failed = 0 ]
