@@ -11,8 +11,9 @@
 #
 # A patch begins with lines of "Break: what is broken", "Class: area", what is run,
 # and "Seen-as: extended regular expression", which a line of the output must match.
-# What is run: "Boot: arguments of boot.sh" (may be empty) or "Tds: STRATEGY", TDs of
-# a few workloads on the emulated host. Paths are those of the Linux tree.
+# What is run: "Boot: arguments of boot.sh" (may be empty), "Tds: STRATEGY", TDs of
+# a few workloads on the emulated host, or "Do: VERB" of dpamt-guest there (emu-run.sh), for
+# both with what "Append:" adds to the kernel's command line. Paths are those of Linux.
 set -u
 cd "$(dirname "$0")/.." || exit 3
 
@@ -51,12 +52,20 @@ compile() {
 		O="$build/kernel/emu" CC="$compiler" -j"$(nproc)" bzImage
 }
 
-# Short cells that fault, convert and tear down, with strategy $1.
+# On the emulated host, with $1 on the kernel's command line: what $2.. says.
+on_emu() {
+	local append=$1
+
+	shift
+	scripts/emu-run.sh ${accel:+--accel=tcg} --timeout=180 --append="$append" \
+		--log="$build/kernel/breaks.boot.log" "$@"
+}
+
+# Short cells that fault, convert and tear down, with strategy $2.
 run_tds() {
 	for workload in fault-storm conversion-storm create-destroy; do
-		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' "$workload" "$1"
-	done | scripts/emu-run.sh ${accel:+--accel=tcg} --timeout=120 \
-		--log="$build/kernel/breaks.boot.log" -
+		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' "$workload" "$2"
+	done | on_emu "$1" -
 }
 
 case ${1:-} in
@@ -69,7 +78,7 @@ case ${1:-} in
 	exit 0
 	;;
 -h | --help)
-	sed -n '4,15s/^#\s\?//p' scripts/kernel-breaks.sh
+	sed -n '4,17s/^#\s\?//p' scripts/kernel-breaks.sh
 	exit 0
 	;;
 -*)
@@ -112,8 +121,12 @@ for patch in "${patches[@]}"; do
 		continue
 	fi
 	strategy=$(header Tds "$patch")
+	verb=$(header Do "$patch")
+	append=$(header Append "$patch")
 	if [ -n "$strategy" ]; then
-		out=$(run_tds "$strategy" 2>&1)
+		out=$(run_tds "$append" "$strategy" 2>&1)
+	elif [ -n "$verb" ]; then
+		out=$(on_emu "$append" --do="$verb" 2>&1)
 	else
 		# shellcheck disable=SC2046,SC2086 # several arguments
 		out=$(scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" \
@@ -123,11 +136,13 @@ for patch in "${patches[@]}"; do
 	if [ $status = 1 ] && grep -qE -e "$(header Seen-as "$patch")" <<<"$out"; then
 		echo "caught  $name ($((SECONDS - begin)) s)"
 	else
-		echo "MISSED  $name: boot.sh exit $status, $(tail -n 1 <<<"$out")"
+		echo "MISSED  $name ($((SECONDS - begin)) s): exit $status, $(tail -n 1 <<<"$out")"
 		missed=$((missed + 1))
 	fi
 	printf '%s\n' "== $name" "$out" >>"$log"
 	restore
 done
+# No broken kernel stays behind.
+compile >>"$log" 2>&1 || die "the kernel without a break does not build: see $log"
 echo "kernel-breaks: $((${#patches[@]} - missed)) of ${#patches[@]} caught"
 [ $missed = 0 ]

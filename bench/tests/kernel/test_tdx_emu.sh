@@ -81,6 +81,6 @@ quiet=kunit.enable=0
 boots 'TDX-Module initialized' --tdx --append=$quiet
 boots 'TDX-Module initialized' --tdx --append=$quiet --smp=4,sockets=2
 boots 'TDX-Module initialized' "--append=tdx_emu=on,static $quiet"
-refuses 'no such option; valid: on, off, static' "--append=tdx_emu=on,fast $quiet"
+refuses 'no such option; valid: on, off, static, guard' "--append=tdx_emu=on,fast $quiet"
 echo "test_tdx_emu: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -85,6 +85,23 @@ u64 emu_inject(struct emu_module *m, const struct emu_call *c);
 bool emu_interrupted(struct emu_module *m, const struct emu_call *c);
 void emu_inject_setup(struct dentry *folder);
 
+/* ------------------------------------------------------------------ guard.c */
+
+/* Pages of the module are not in the direct map. */
+extern bool emu_guard_is_on;
+/* Give @m a mapping of its own; where that fails the log says so, and there is no guard. */
+void emu_guard_setup(struct emu_module *m);
+/* A SEAMCALL has succeeded: what it gave or took. */
+void emu_guard_call(u64 leaf, const struct tdx_module_args *in, const struct tdx_module_args *out);
+/* Whether the kernel can read the page at @pa. */
+bool emu_guard_readable(u64 pa);
+
+/* ----------------------------------------------------------------- owners.c */
+
+void emu_owners_setup(struct dentry *folder);
+/* The TDR at @tdr could not be reclaimed: a line of what is left. */
+void emu_tell_left(u64 tdr);
+
 /* ------------------------------------------------------------------- vmcs.c */
 
 struct emu_vmcs;

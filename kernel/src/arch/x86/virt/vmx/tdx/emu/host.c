@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * "tdx_emu=on[,static]": this machine becomes an emulated TDX host. The hooks go in
+ * "tdx_emu=on[,static][,guard]": this machine becomes an emulated TDX host. The hooks go in
  * while the command line is parsed: before the boot CPU is identified, and before
  * pv_ops calls are patched into direct ones. The software module is told about
  * memory and processors later, when they are known.
@@ -26,6 +26,7 @@ struct emu_module emu_module;
 
 static bool emu_on __initdata;
 static bool emu_static __initdata;
+static bool emu_guard __initdata;
 
 static bool __init take_option(const char *option)
 {
@@ -35,6 +36,8 @@ static bool __init take_option(const char *option)
 		emu_on = false;
 	else if (!strcmp(option, "static"))
 		emu_static = true;
+	else if (!strcmp(option, "guard"))
+		emu_guard = true;
 	else
 		return false;
 	return true;
@@ -47,7 +50,7 @@ static int __init emu_setup(char *options)
 
 	while ((option = strsep(&options, ",")))
 		if (!take_option(option)) {
-			pr_err("tdx_emu=%s: no such option; valid: on, off, static\n", option);
+			pr_err("tdx_emu=%s: no such option; valid: on, off, static, guard\n", option);
 			emu_on = false;
 			return 0;
 		}
@@ -131,6 +134,8 @@ static int __init emu_module_setup(void)
 	if (!emu_on)
 		return 0;
 	m->mem = __va(0);
+	if (emu_guard)
+		emu_guard_setup(m);
 	m->max_pa = 1ULL << EMU_HKID_SHIFT;
 	m->hkid_shift = EMU_HKID_SHIFT;
 	m->first_hkid = EMU_NR_MKTME_HKIDS + 1;

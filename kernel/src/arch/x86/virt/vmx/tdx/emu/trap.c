@@ -32,11 +32,18 @@ static bool do_seamcall(struct pt_regs *regs)
 		.r14 = regs->r14, .r15 = regs->r15, .rbx = regs->bx, .rdi = regs->di,
 		.rsi = regs->si,
 	};
-	u64 status;
+	struct tdx_module_args in;
+	u64 leaf = regs->ax & 0xffff, status;
 
 	if (!this_cpu_read(emu_cpu.root))
 		return false;
+	if (unlikely(emu_guard_is_on))
+		in = args;
 	status = emu_seamcall(&emu_module, regs->ax, &args);
+	if (unlikely(emu_guard_is_on) && !status)
+		emu_guard_call(leaf, &in, &args);
+	if (unlikely(status == EMU_TD_ASSOCIATED_PAGES_EXIST))
+		emu_tell_left(regs->cx);
 	if (status == EMU_SEAMCALL_VMFAILINVALID) {
 		emu_vm_finish(regs, EMU_VM_FAIL_INVALID);
 		return true;
