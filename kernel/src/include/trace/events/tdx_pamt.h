@@ -74,10 +74,10 @@ DEFINE_EVENT(tdx_pamt_seamcall, tdx_pamt_busy,
 );
 
 TRACE_EVENT(tdx_pamt_wait,
-	TP_PROTO(unsigned long what, bool same_region, u64 ns),
+	TP_PROTO(void *what, bool same_region, u64 ns),
 	TP_ARGS(what, same_region, ns),
 	TP_STRUCT__entry(
-		__field(unsigned long, what)
+		__field(void *, what)
 		__field(u64, ns)
 		__field(bool, same_region)
 	),
@@ -86,7 +86,7 @@ TRACE_EVENT(tdx_pamt_wait,
 		__entry->ns = ns;
 		__entry->same_region = same_region;
 	),
-	TP_printk("what=0x%lx same_region=%d ns=%llu", __entry->what, __entry->same_region,
+	TP_printk("what=%p same_region=%d ns=%llu", __entry->what, __entry->same_region,
 		  __entry->ns)
 );
 

@@ -185,7 +185,9 @@ static int claim_demote(struct pamt *p, unsigned long region, pamt_call_t call, 
 
 	/* A region mapped at 2M has no pair, so nobody can have installed one. */
 	if (WARN_ON_ONCE(atomic_add_return_acquire(PAMT_REGION_PAGES, &p->count[region]) >= 0)) {
-		atomic_sub(PAMT_REGION_PAGES, &p->count[region]);
+		/* The last user may have gone meanwhile: then the pair is ours to remove. */
+		if (atomic_sub_return_release(PAMT_REGION_PAGES, &p->count[region]) < 0)
+			claim_put_slow(p, region);
 		return -EIO;
 	}
 	return claim_get_slow(p, region, PAMT_REGION_PAGES, NULL, &in);

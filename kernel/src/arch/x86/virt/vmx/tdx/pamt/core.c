@@ -13,8 +13,10 @@
  *   B: shared -> BUSY			A: shared -> BUSY
  *
  * The tail takes the fallback exclusively and tries again alone. With correct
- * counts only PAMT SEAMCALLs of other regions conflict, and all of them hold
- * the fallback shared, so the second BUSY would be a bug: it warns.
+ * counts only PAMT SEAMCALLs of other regions conflict, and whoever asks for a
+ * region's entry (pamt_seamcall_beside()); all of them hold the fallback shared,
+ * so the second BUSY would be a bug: it warns. One reader of entries cannot hold
+ * it: the machine check handler's, on its way to a panic.
  */
 #include <linux/bug.h>
 #include <linux/cpumask.h>
@@ -303,6 +305,19 @@ u64 pamt_seamcall(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pam
 	this_cpu_ptr(p->stats)->seamcall[leaf]++;
 	if (WARN_ON_ONCE(status_busy(status)))
 		count_busy(p, region, leaf, status);
+	return status;
+}
+
+u64 pamt_seamcall_beside(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
+{
+	unsigned long flags;
+	u64 status;
+
+	local_irq_save(flags);
+	fallback_share(p, region);
+	status = call(p, region, ctx);
+	fallback_unshare(p);
+	local_irq_restore(flags);
 	return status;
 }
 

@@ -77,10 +77,11 @@ struct pamt_hist {
  * wants the number of gets counts them where the pages are mapped.
  */
 struct pamt_stats {
-	u64 get_slow;
-	u64 put_slow;
+	/* First, as these two are never reset: their difference is the pairs in place. */
 	u64 install;		/* pairs put into place, by ADD or DEMOTE */
 	u64 remove;		/* pairs taken back, by REMOVE or PROMOTE */
+	u64 get_slow;
+	u64 put_slow;
 	u64 lost_race;		/* a pair was allocated and not needed */
 	u64 retained_hit;	/* a get found the pair of an idle region in place */
 	u64 leaked;		/* pairs left in place because their REMOVE failed */
@@ -219,6 +220,13 @@ static __always_inline void pamt_unlock(struct pamt_lock *l)
  */
 u64 pamt_seamcall(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pamt_call_t call,
 		  void *ctx);
+
+/*
+ * A SEAMCALL that takes the entry of @region shared and is no transition, like
+ * TDH.PHYMEM.PAGE.RDMD: it is kept out where a PAMT SEAMCALL is tried alone, which it
+ * would make BUSY. For tasks; returns the TDX status, BUSY among others.
+ */
+u64 pamt_seamcall_beside(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx);
 
 /* -------------------------------------------------------------- strategies */
 

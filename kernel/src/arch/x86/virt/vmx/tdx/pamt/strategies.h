@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The list of strategies: S(symbol, name). Adding one costs its file and its
- * line here; nothing else in the tree names a strategy.
+ * line here. The default's and those chosen at boot only are named where that
+ * matters; documentation names all.
  */
 #ifndef PAMT_STRATEGIES_H
 #define PAMT_STRATEGIES_H

@@ -40,7 +40,7 @@ void pamt_wait_end(struct pamt *p, struct pamt_waiting *w, void *what)
 	st->wait_ns[w->same_region] += ns;
 	pamt_hist_add(&st->wait, ns);
 	preempt_enable();
-	trace_tdx_pamt_wait((unsigned long)what, w->same_region, ns);
+	trace_tdx_pamt_wait(what, w->same_region, ns);
 }
 
 /*

@@ -158,23 +158,18 @@ DEFINE_SHOW_ATTRIBUTE(histograms);
 /*
  * Statistics since boot, or since the strategy was switched, are set to zero. CPUs
  * may be counting: what they count meanwhile may get lost. The number of pairs is
- * the difference of two counters, so those two stay.
+ * the difference of the first two counters: those are not written.
  */
 static ssize_t reset_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
 {
 	unsigned int cpu;
 
+	static_assert(offsetofend(struct pamt_stats, remove) == 2 * sizeof(u64));
 	guard(mutex)(&pamt_host_mutex);
 	if (!pamt_host.pamt)
 		return -ENODEV;
-	for_each_possible_cpu(cpu) {
-		struct pamt_stats *s = per_cpu_ptr(pamt_host.pamt->stats, cpu);
-		u64 install = s->install, remove = s->remove;
-
-		memset(s, 0, sizeof(*s));
-		s->install = install;
-		s->remove = remove;
-	}
+	for_each_possible_cpu(cpu)
+		memset_after(per_cpu_ptr(pamt_host.pamt->stats, cpu), 0, remove);
 	return count;
 }
 
@@ -189,15 +184,17 @@ static const struct file_operations reset_fops = {
 
 static int memory_show(struct seq_file *m, void *unused)
 {
-	u64 pairs, words, saved, used;
+	u64 pairs, words, saved, used, stats = 0;
 
 	guard(mutex)(&pamt_host_mutex);
 	pairs = pamt_host_pairs();
 	words = (u64)pamt_host.words.nr_pages << PAGE_SHIFT;
 	used = pamt_host.boot_bytes + pairs * sizeof_field(struct pamt_pair, hpa) / sizeof(u64) *
 					      PAGE_SIZE + words;
-	if (pamt_host.pamt)
-		used += pamt_host.pamt->strategy_bytes;
+	if (pamt_host.pamt) {
+		stats = num_possible_cpus() * sizeof(struct pamt_stats);
+		used += pamt_host.pamt->strategy_bytes + stats;
+	}
 	saved = pamt_host.static_bytes > used ? pamt_host.static_bytes - used : 0;
 	seq_printf(m, "static_bytes %llu\n", pamt_host.static_bytes);
 	seq_printf(m, "boot_bytes %llu\nbitmap_bytes %llu\n", pamt_host.boot_bytes,
@@ -205,7 +202,7 @@ static int memory_show(struct seq_file *m, void *unused)
 	seq_printf(m, "pairs %llu\npair_bytes %llu\n", pairs, 2 * pairs * PAGE_SIZE);
 	seq_printf(m, "count_bytes %llu\n", words);
 	seq_printf(m, "strategy_bytes %zu\n", pamt_host.pamt ? pamt_host.pamt->strategy_bytes : 0);
-	seq_printf(m, "saved_bytes %llu\n", saved);
+	seq_printf(m, "stats_bytes %llu\nsaved_bytes %llu\n", stats, saved);
 	seq_printf(m, "tds %u\n", pamt_host.nr_tds);
 	return 0;
 }

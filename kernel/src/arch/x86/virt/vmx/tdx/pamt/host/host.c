@@ -235,13 +235,18 @@ int pamt_host_switch(const struct pamt_ops *ops)
 	err = settle(old);
 	if (err)
 		return err;
-	/* Its words are those of the old one: from here on nothing fails. */
+	/* Its words are those of the old one. */
 	new = new_instance(ops);
 	if (!new)
 		return -ENOMEM;
+	/* From here on nothing fails. */
 	WRITE_ONCE(pamt_host.pamt, new);
 	pamt_host.ops = ops;
 	bind_calls(ops);
+	/*
+	 * Without a TD nobody is in a get or a put. One from a caller with a bug at
+	 * least does not meet freed memory.
+	 */
 	synchronize_rcu();
 	free_instance(old);
 	return 0;
@@ -261,7 +266,8 @@ int pamt_host_test_begin(const struct pamt_ops *ops, const struct pamt_seam *sea
 	int err;
 
 	guard(mutex)(&pamt_host_mutex);
-	if (pamt_host.pamt)
+	/* A TD without Dynamic PAMT has pages that were never counted. */
+	if (pamt_host.pamt || pamt_host.nr_tds)
 		return -EBUSY;
 	err = pamt_words_alloc(&pamt_host.words, &start, &end, 1);
 	if (err)
@@ -339,7 +345,8 @@ void __init tdx_pamt_setup(const struct tdx_sys_info *sysinfo, const struct list
 	pamt_host.ops = pamt_find_ops("static");
 	if (!ops->dynamic) {
 		pamt_host.ops = ops;
-		pr_info("Dynamic PAMT: off, tdx_pamt=%s\n", ops->name);
+		pr_info("Dynamic PAMT: off, the strategy is %s%s%s\n", ops->name,
+			why ? "; " : "", why ?: "");
 		return;
 	}
 	if (!why && alloc_words(memlist))
@@ -405,13 +412,28 @@ static void __init uninstall(struct pamt *p, unsigned int nr_ranges, unsigned lo
 	pamt_host.preinstalled = 0;
 }
 
+/* Where the memory is that it describes, as static PAMT: 0 or -ENOMEM. */
+static int __init alloc_near(struct pamt *p, unsigned long region, struct pamt_pair *pair)
+{
+	struct tdx_pamt_cache cache;
+	int err;
+
+	tdx_pamt_cache_init(&cache);
+	err = pamt_cache_add_pair(&cache, pfn_to_nid(PHYS_PFN(pamt_region_hpa(p, region))));
+	if (!err)
+		err = pamt_pair_alloc(p, (struct pamt_cache *)&cache, pair);
+	if (err)
+		tdx_pamt_cache_empty(&cache);
+	return err;
+}
+
 /* A region in which the module uses no page (PAMT, reserved) refuses its pair. */
 static int __init install_one(struct pamt *p, unsigned long region)
 {
 	struct pamt_pair pair;
 	u64 status;
 
-	if (pamt_pair_alloc(p, NULL, &pair))
+	if (alloc_near(p, region, &pair))
 		return -ENOMEM;
 	status = tdh_phymem_pamt_add(p, region, &pair);
 	if (!status) {
@@ -422,6 +444,7 @@ static int __init install_one(struct pamt *p, unsigned long region)
 	return (status & TDX_SEAMCALL_STATUS_MASK) == TDX_HPA_RANGE_NOT_FREE ? 0 : -EIO;
 }
 
+/* All of @p's pairs, or none and an error. */
 static int __init preinstall(struct pamt *p)
 {
 	unsigned long i;
@@ -441,6 +464,30 @@ static int __init preinstall(struct pamt *p)
 	return 0;
 }
 
+/*
+ * The host is set up for Dynamic PAMT and cannot go back to static: should the pairs not
+ * all be there, another strategy takes over. Its instance is made while there is memory.
+ */
+static struct pamt __init *preinstall_or_other(struct pamt *p)
+{
+	const struct pamt_ops *ops = pamt_find_ops(CONFIG_TDX_PAMT_STRATEGY);
+	struct pamt *other;
+
+	if (!ops || !pamt_host_switchable(ops))
+		ops = pamt_find_ops("global-fast");
+	other = new_instance(ops);
+	if (other && preinstall(p)) {
+		pr_err("not all pairs could be installed at boot; using %s instead of %s\n",
+		       ops->name, p->ops->name);
+		swap(p, other);
+	}
+	if (other)
+		free_instance(other);
+	else
+		pr_err("no memory for any pair: no TD can be created\n");
+	return p;
+}
+
 void __init tdx_pamt_start(unsigned long pamt_kb)
 {
 	struct pamt *p = pamt_host.pamt;
@@ -453,21 +500,9 @@ void __init tdx_pamt_start(unsigned long pamt_kb)
 	}
 	pamt_host.static_bytes += pamt_host.boot_bytes - pamt_host.bitmap_bytes;
 
-	if (p->ops->preinstalled && preinstall(p)) {
-		const struct pamt_ops *ops = pamt_find_ops(CONFIG_TDX_PAMT_STRATEGY);
-		struct pamt *new;
-
-		if (!ops || !pamt_host_switchable(ops))
-			ops = pamt_find_ops("global-fast");
-		new = new_instance(ops);
-		pr_err("not all pairs could be installed at boot; using %s instead of %s\n",
-		       ops->name, p->ops->name);
-		if (WARN_ON(!new))
-			return;
-		free_instance(p);
-		pamt_host.pamt = new;
-		p = new;
-	}
+	if (p->ops->preinstalled)
+		p = preinstall_or_other(p);
+	pamt_host.pamt = p;
 	begin();
 	pr_info("Dynamic PAMT: %s, %llu KB at boot instead of %llu KB, %lu KB of counts for %lu regions\n",
 		p->ops->name, pamt_host.boot_bytes >> 10, pamt_host.static_bytes >> 10,

@@ -137,6 +137,10 @@ int pamt_host_test_begin(const struct pamt_ops *ops, const struct pamt_seam *sea
 void pamt_host_test_end(void);
 #endif
 
+/* Add a pair of pages of the node @nid to @cache: 0 or -ENOMEM. */
+struct tdx_pamt_cache;
+int pamt_cache_add_pair(struct tdx_pamt_cache *cache, int nid);
+
 /* Pairs that are in place now. Exact at rest. Under the mutex. */
 u64 pamt_host_pairs(void);
 

@@ -20,8 +20,8 @@
 
 u64 pamt_host_pairs(void)
 {
-	u64 pairs = 0;
 	unsigned int cpu;
+	s64 pairs = 0;
 
 	lockdep_assert_held(&pamt_host_mutex);
 	if (!pamt_host.pamt)
@@ -31,21 +31,31 @@ u64 pamt_host_pairs(void)
 	for_each_possible_cpu(cpu) {
 		const struct pamt_stats *s = per_cpu_ptr(pamt_host.pamt->stats, cpu);
 
-		pairs += s->install - s->remove;
+		pairs += READ_ONCE(s->install) - READ_ONCE(s->remove);
 	}
-	return pairs;
+	/* A pair may have been put into place on a CPU seen before, and taken on this one. */
+	return max(pairs, 0);
+}
+
+static u64 read_entry(struct pamt *p, unsigned long region, void *type)
+{
+	struct tdx_module_args args = {
+		.rcx = pamt_region_hpa(p, region) | TDX_PS_2M,
+	};
+	u64 status = seamcall_ret(TDH_PHYMEM_PAGE_RDMD, &args);
+
+	*(u64 *)type = args.rcx & RDMD_TYPE;
+	return status;
 }
 
 /* 1: the module has a pair for @region; 0: it has none; -EIO: it does not say. */
 static int module_has_pair(struct pamt *p, unsigned long region)
 {
-	struct tdx_module_args args = {
-		.rcx = pamt_region_hpa(p, region) | TDX_PS_2M,
-	};
+	u64 type;
 
-	if (seamcall_ret(TDH_PHYMEM_PAGE_RDMD, &args))
+	if (pamt_seamcall_beside(p, region, read_entry, &type))
 		return -EIO;
-	return (args.rcx & RDMD_TYPE) == RDMD_PT_PAMT;
+	return type == RDMD_PT_PAMT;
 }
 
 static void audit_region(struct pamt *p, unsigned long region, struct pamt_audit *a)
