@@ -348,11 +348,19 @@ void run_snapshot(struct run_worker *w)
 
 /* -------------------------------------------------------------- simulated CPUs */
 
+/* Others may wait for what the next step does. The first step of a life loads its program. */
+static bool may_pass_barrier(const struct run_vcpu *v)
+{
+	if (v->life != v->td->running_life)
+		return true;
+	return v->program && v->cpu.pc < v->cpu.count &&
+	       v->program->insn[v->cpu.pc].op == TD_OP_BARRIER;
+}
+
 static bool step_vcpu(struct run_worker *w, struct cpu *c, struct run_vcpu *v)
 {
 	bool ended = v->ended, progress;
-	bool barrier = v->program && v->cpu.pc < v->cpu.count &&
-		       v->program->insn[v->cpu.pc].op == TD_OP_BARRIER;
+	bool barrier = may_pass_barrier(v);
 	bool runs = v->life && !v->ended && v->life == v->td->running_life;
 	u64 gpa, wait;
 

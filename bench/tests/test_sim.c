@@ -222,6 +222,20 @@ static void repeats(void)
 	free(hole);
 }
 
+/* vCPUs that begin together run side by side: as long as if they began by themselves. */
+static void together(void)
+{
+	static const char *const sets[] = { "td.boot.count=8", "td.boot.vcpus=2",
+					    "phase.fault.together=no" };
+	struct result yes = run("edge", "boot-10x16g", "lockless", 1024, false, sets, 2);
+	struct result no = run("edge", "boot-10x16g", "lockless", 1024, false, sets, 3);
+
+	CHECK_EQ(yes.status, CELL_OK);
+	CHECK(yes.elapsed < 1.2 * no.elapsed);
+	free(yes.text);
+	free(no.text);
+}
+
 static double off(double a, double b)
 {
 	return a > b ? a / b - 1 : b / a - 1;
@@ -299,6 +313,7 @@ int main(void)
 	TEST(places);
 	TEST(grids);
 	TEST(repeats);
+	TEST(together);
 	TEST(strategies);
 	TEST(large);
 	TEST(block_mode);

@@ -70,5 +70,5 @@ if [ -n "${SIM_CLANG:-}" ] && command -v clang >/dev/null; then
 	build-clang/dpamt simulate $grid --format json --out "$tmp/f" >"$tmp/f.json" 2>/dev/null
 	ok "built by clang" "$(cmp "$tmp/d.json" "$tmp/f.json" 2>&1)" ""
 fi
-echo "test_sim: $passed passed, $failed failed"
+echo "test_simulate: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
