@@ -30,7 +30,7 @@ static int link_table(struct host_vcpu *v, unsigned int level, u64 gpa)
 	if (old != HOST_NONE || !atomic_try_cmpxchg_acquire(entry, &old, HOST_FROZEN))
 		return -EAGAIN;
 
-	hpa = v->cache.page[--v->cache.nr];
+	hpa = v->sept[--v->nr_sept];
 	err = world_get(w, hpa, &v->cache);
 	if (err)
 		goto out_page;
@@ -182,13 +182,13 @@ int host_touch(struct host_vcpu *v, u64 gpa, u64 intended)
 		if (present(v->td, gpa))
 			return 0;
 		/* KVM fills the caches with zeroed pages before it takes mmu_lock. */
-		err = world_topup(w, &v->cache, HOST_CACHE_WANT);
+		err = host_topup(v);
 		if (err)
 			return err;
 		v->fault_start = intended ? intended : shim_clock();
 		world_spend(w, COST_fault_base);
 	} else {
-		err = world_topup(w, &v->cache, HOST_CACHE_WANT);
+		err = host_topup(v);
 		if (err)
 			return err;
 	}
@@ -280,7 +280,7 @@ static int demote(struct host_vcpu *v, u64 gpa)
 
 	if (!w->pamt.ops->demote)
 		return -EOPNOTSUPP;
-	d.sept = v->cache.page[--v->cache.nr];
+	d.sept = v->sept[--v->nr_sept];
 	err = world_get(w, d.sept, &v->cache);
 	if (err)
 		goto out_page;
@@ -344,7 +344,7 @@ int host_convert(struct host_vcpu *v, u64 gpa, bool to_private)
 	world_spend(w, COST_convert_base);
 	if (to_private)
 		return 0;
-	err = world_topup(w, &v->cache, HOST_CACHE_WANT);
+	err = host_topup(v);
 	world_settle(w, &v->cache);
 	if (!err)
 		err = zap_4k(v, gpa);

@@ -14,6 +14,13 @@
 #define HOST_TDCS_PAGES 6
 #define HOST_TDVPS_PAGES 6	/* TDVPR and five TDCX */
 #define HOST_SEPT_LEVELS 3	/* S-EPT pages at levels 1 .. 3; the root is in the TDCS */
+/*
+ * A vCPU's pages for S-EPT tables as in kvm_mmu_topup_memory_cache(): with fewer than 5 left
+ * (PT64_ROOT_MAX_LEVEL) it is filled to 40. So they come in runs, and few regions have any:
+ * they go last of all when a TD is torn down.
+ */
+#define HOST_SEPT_CACHE 40
+#define HOST_SEPT_LEAST 5
 
 /* What a TD is built of. Bytes; multiples of 4K, huge_start of 2M. */
 struct host_td_config {
@@ -30,7 +37,9 @@ struct host_vcpu {
 	u64 page[HOST_TDVPS_PAGES];	/* TDVPR first; 0: not there */
 	bool initialised;
 	u64 fault_start;		/* a fault is under way since; 0: none */
-	struct pamt_cache cache;
+	struct pamt_cache cache;	/* for pairs */
+	unsigned int nr_sept;
+	u64 sept[HOST_SEPT_CACHE];	/* pages for S-EPT tables */
 };
 
 /* State of one S-EPT entry, as KVM's mirror page table holds it. */

@@ -8,10 +8,10 @@
 #include "emu/module/leaves.h"
 
 /*
- * Pages that a fault may need at most: an S-EPT page and a pair for each level,
- * and a pair for the guest page (a demotion needs less).
+ * Pages for pairs that a fault may need at most: a pair for the S-EPT page of each level,
+ * and one for the guest page (a demotion needs less).
  */
-#define HOST_CACHE_WANT (3 * HOST_SEPT_LEVELS + 2)
+#define HOST_CACHE_WANT (2 * HOST_SEPT_LEVELS + 2)
 
 /* Log2 of what one S-EPT page of @level maps. */
 static inline unsigned int host_shift(unsigned int level)
@@ -50,6 +50,18 @@ static inline u64 host_seamcall_retry(struct world *w, u64 leaf, struct tdx_modu
 		status = world_seamcall(w, leaf, args);
 	} while (host_busy(w, status) && ++n < HOST_RETRIES);
 	return status;
+}
+
+/* Fill the caches of @v as KVM does before a fault. 0 or -ENOMEM. */
+static inline int host_topup(struct host_vcpu *v)
+{
+	struct world *w = v->td->w;
+
+	if (v->nr_sept < HOST_SEPT_LEAST &&
+	    world_fill(w, &v->cache, v->sept, &v->nr_sept, HOST_SEPT_CACHE) &&
+	    v->nr_sept < HOST_SEPT_LEAST)
+		return -ENOMEM;
+	return world_topup(w, &v->cache, HOST_CACHE_WANT);
 }
 
 int host_link(struct host_vcpu *v, unsigned int to_level, u64 gpa);

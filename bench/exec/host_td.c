@@ -240,7 +240,7 @@ int host_td_create(struct world *w, const struct host_td_config *c, struct host_
 static int add_image_page(struct host_td *td, u64 gpa)
 {
 	struct host_vcpu *v = &td->vcpu[0];
-	int err = world_topup(td->w, &v->cache, HOST_CACHE_WANT);
+	int err = host_topup(v);
 
 	if (err)
 		return err;
@@ -395,8 +395,13 @@ int host_td_destroy(struct host_td **out, unsigned int pages)
 	} else if (td->tdr) {
 		world_control_free(td->w, td->tdr);
 	}
-	for (i = 0; i < td->c.vcpus; i++)
-		world_cache_drain(td->w, &td->vcpu[i].cache);
+	for (i = 0; i < td->c.vcpus; i++) {
+		struct host_vcpu *v = &td->vcpu[i];
+
+		world_cache_drain(td->w, &v->cache);
+		while (v->nr_sept)
+			phys_free_kernel(&td->w->phys, v->sept[--v->nr_sept]);
+	}
 	world_cache_drain(td->w, &td->cache);
 	free_hkid(td);
 	free_td(td);

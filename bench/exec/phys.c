@@ -84,6 +84,7 @@ static void list_del(struct phys *ph, struct phys_list *l, u32 i)
 
 int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
 {
+	unsigned int cpu;
 	u64 i;
 
 	memset(ph, 0, sizeof(*ph));
@@ -98,6 +99,10 @@ int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
 		phys_exit(ph);
 		return -ENOMEM;
 	}
+	i = (size >> PAGE_SHIFT) / 8 / shim_nr_cpus;
+	ph->high_max = max(min(i, (u64)PHYS_HIGH_MAX), (u64)PHYS_HIGH);
+	for_each_possible_cpu(cpu)
+		ph->cpu[cpu].high = PHYS_HIGH;
 	spin_lock_init(&ph->lock);
 	ph->partial = ph->free = (struct phys_list){ BLOCK_NONE, BLOCK_NONE };
 	for (i = ph->reserved >> PMD_SHIFT; i < ph->nr_blocks; i++)
@@ -178,41 +183,75 @@ static void return_page(struct phys *ph, u64 hpa)
 
 /* ---------------------------------------------------------- per-CPU lists */
 
+/* Pages of the next refill: twice as many as of the last one, if nothing was freed since. */
+static unsigned int next_batch(const struct phys *ph, struct phys_cpu *c)
+{
+	unsigned int batch = PHYS_BATCH << c->scale, most;
+
+	c->high = min(c->high + batch, ph->high_max);
+	most = max(c->high - PHYS_BATCH, (u32)PHYS_BATCH);
+	if (batch > most)
+		return most;
+	if (c->scale < PHYS_SCALE)
+		c->scale++;
+	return batch;
+}
+
+static noinline bool refill(struct phys *ph, struct phys_cpu *c)
+{
+	unsigned int want = next_batch(ph, c), i;
+	u64 low;
+
+	spin_lock(&ph->lock);
+	c->nr = take_batch(ph, c->page, want);
+	spin_unlock(&ph->lock);
+	/* The list is a stack: hand out low pages first. */
+	for (i = 0; i < c->nr / 2; i++) {
+		low = c->page[i];
+		c->page[i] = c->page[c->nr - 1 - i];
+		c->page[c->nr - 1 - i] = low;
+	}
+	c->refills += DIV_ROUND_UP(c->nr, PHYS_BATCH);
+	return c->nr;
+}
+
 u64 phys_alloc_kernel(struct phys *ph)
 {
 	struct phys_cpu *c = &ph->cpu[shim_cpu];
 
-	if (unlikely(!c->nr)) {
-		u64 batch[PHYS_BATCH];
-		unsigned int n;
-
-		spin_lock(&ph->lock);
-		n = take_batch(ph, batch, PHYS_BATCH);
-		spin_unlock(&ph->lock);
-		if (!n)
-			return 0;
-		/* The list is a stack: hand out low pages first. */
-		while (n)
-			c->page[c->nr++] = batch[--n];
-		c->refills++;
-	}
+	if (unlikely(!c->nr) && !refill(ph, c))
+		return 0;
+	c->freed >>= 1;
 	return c->page[--c->nr];
+}
+
+/* The list is full: the pages that have been on it for longest go, more if many are being freed. */
+static noinline void give_back(struct phys *ph, struct phys_cpu *c)
+{
+	unsigned int i, n = c->freed;
+
+	if (c->high < c->freed + PHYS_BATCH)
+		c->high = min(c->freed + PHYS_BATCH, ph->high_max);
+	n = max(n, (u32)PHYS_BATCH);
+	n = min(n, min(c->high - PHYS_BATCH, c->nr));
+	spin_lock(&ph->lock);
+	for (i = 0; i < n; i++)
+		return_page(ph, c->page[i]);
+	spin_unlock(&ph->lock);
+	c->nr -= n;
+	memmove(c->page, c->page + n, c->nr * sizeof(c->page[0]));
 }
 
 void phys_free_kernel(struct phys *ph, u64 hpa)
 {
 	struct phys_cpu *c = &ph->cpu[shim_cpu];
-	unsigned int i;
 
+	c->scale >>= 1;
+	if (c->freed < PHYS_BATCH << PHYS_SCALE)
+		c->freed++;
 	c->page[c->nr++] = hpa;
-	if (likely(c->nr <= PHYS_HIGH))
-		return;
-	spin_lock(&ph->lock);
-	for (i = 0; i < PHYS_BATCH; i++)
-		return_page(ph, c->page[i]);
-	spin_unlock(&ph->lock);
-	c->nr -= PHYS_BATCH;
-	memmove(c->page, c->page + PHYS_BATCH, c->nr * sizeof(c->page[0]));
+	if (unlikely(c->nr >= c->high))
+		give_back(ph, c);
 }
 
 /* ------------------------------------------------------------ guest pages */

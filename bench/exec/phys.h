@@ -12,6 +12,11 @@
  * that is where PAMT pages end up in other TDs' regions. Partly used blocks are
  * used up first, low pages first, as the order-0 path of a buddy allocator does.
  *
+ * A per-CPU list is refilled by a batch that doubles with each refill and falls back with
+ * each page freed, and gives back the more the more was freed in a row, as in Linux since
+ * 6.7 (nr_pcp_alloc() and nr_pcp_free() in mm/page_alloc.c): a CPU that faults guest memory in
+ * soon takes whole 2M blocks at a time. Linux also shrinks lists once a second; this does not.
+ *
  * Guest pages are placed by the workload's placement:
  *   contiguous		a 2M block for each 2M of guest memory
  *   buddy		page by page from the per-CPU lists
@@ -23,8 +28,15 @@
 
 #include "shim.h"
 
-#define PHYS_BATCH 63	/* pages moved between a per-CPU list and the blocks, as Linux does */
-#define PHYS_HIGH 186	/* a per-CPU list longer than this gives a batch back */
+/* Of a per-CPU list, as Linux has them on a large host: */
+#define PHYS_BATCH 63		/* pages moved between it and the blocks at least */
+#define PHYS_SCALE 5		/* at most so many times doubled (PCP_BATCH_SCALE_MAX) */
+#define PHYS_HIGH 186		/* at rest a list longer than this gives pages back */
+/*
+ * What that bound grows to: an eighth of the memory over the CPUs, and no more than holds
+ * the largest batch (Linux: no such end). Small tables: the lists do not grow.
+ */
+#define PHYS_HIGH_MAX (TDX_LEVEL_BITS < 9 ? PHYS_HIGH : 2 * (PHYS_BATCH << PHYS_SCALE))
 
 enum phys_placement { PHYS_CONTIGUOUS, PHYS_BUDDY, PHYS_SCATTERED };
 
@@ -34,9 +46,11 @@ struct phys_list {
 };
 
 struct phys_cpu {
-	u32 nr;
-	u64 page[PHYS_HIGH + PHYS_BATCH + 1];
-	u64 refills;
+	u32 nr, high;
+	u32 scale;		/* of the next batch: PHYS_BATCH << scale */
+	u32 freed;		/* of late, not made up for by allocations */
+	u64 refills;		/* in units of PHYS_BATCH pages */
+	u64 page[PHYS_HIGH_MAX + 1];
 } ____cacheline_aligned;
 
 struct phys {
@@ -51,6 +65,7 @@ struct phys {
 	struct phys_block *block;
 	u64 nr_blocks;
 	struct phys_list partial, free;
+	u32 high_max;		/* of the per-CPU lists */
 	u64 used_pages;		/* taken from blocks, those in per-CPU lists included */
 	struct phys_cpu *cpu;	/* one per shim CPU */
 };

@@ -93,7 +93,7 @@ static void touch_backing(struct world *w, u64 hpa)
 static void spend_alloc(struct world *w, u64 refills)
 {
 	world_spend(w, COST_page_alloc);
-	if (w->phys.cpu[shim_cpu].refills != refills)
+	for (; refills != w->phys.cpu[shim_cpu].refills; refills++)
 		world_spend(w, COST_cache_refill);
 }
 
@@ -114,20 +114,26 @@ u64 world_guest_page(struct world *w, unsigned int td, u64 gfn, u64 *chunk)
 	return hpa;
 }
 
-int world_topup(struct world *w, struct pamt_cache *cache, unsigned int want)
+int world_fill(struct world *w, struct pamt_cache *cache, u64 *page, unsigned int *nr,
+	       unsigned int want)
 {
-	while (cache->nr < want) {
+	while (*nr < want) {
 		u64 refills = w->phys.cpu[shim_cpu].refills;
 		u64 hpa = phys_alloc_kernel(&w->phys);
 
 		if (!hpa)
 			return -ENOMEM;
 		touch_backing(w, hpa);
-		cache->page[cache->nr++] = hpa;
+		page[(*nr)++] = hpa;
 		cache->owed++;
 		cache->owed_refills += w->phys.cpu[shim_cpu].refills - refills;
 	}
 	return 0;
+}
+
+int world_topup(struct world *w, struct pamt_cache *cache, unsigned int want)
+{
+	return world_fill(w, cache, cache->page, &cache->nr, want);
 }
 
 void world_settle(struct world *w, struct pamt_cache *cache)

@@ -60,7 +60,7 @@ struct world_cpu {
 
 #define WORLD_CACHE_PAGES 32
 
-/* A vCPU's page caches: PAMT pages for get, and zeroed pages for S-EPT. */
+/* A cache of pages for pairs, and for control pages. */
 struct pamt_cache {
 	unsigned int nr;
 	unsigned int owed, owed_refills;	/* allocations whose time has not been spent yet */
@@ -145,6 +145,9 @@ void world_put(struct world *w, u64 hpa);
  * the allocations is owed until world_settle() spends it.
  */
 int world_topup(struct world *w, struct pamt_cache *cache, unsigned int want);
+/* The same for @page, which holds *@nr of them; @cache owes their time. */
+int world_fill(struct world *w, struct pamt_cache *cache, u64 *page, unsigned int *nr,
+	       unsigned int want);
 void world_settle(struct world *w, struct pamt_cache *cache);
 void world_cache_drain(struct world *w, struct pamt_cache *cache);
 
