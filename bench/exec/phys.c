@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page allocator of phys.h: 2M blocks with a bitmap of used pages, two
- * lists (partly used, wholly free), one lock, and per-CPU lists in front.
+ * The page allocator of phys.h: 2M blocks with a bitmap of used pages; for each node two
+ * lists (partly used, wholly free) and a lock; per-CPU lists in front.
  */
 #include "exec/phys.h"
 
@@ -82,9 +82,14 @@ static void list_del(struct phys *ph, struct phys_list *l, u32 i)
 	b->listed = 0;
 }
 
-int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
+static struct phys_node *node_of(struct phys *ph, u64 block)
 {
-	unsigned int cpu;
+	return &ph->node[block / ph->node_blocks];
+}
+
+int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed, unsigned int nodes)
+{
+	unsigned int cpu, n;
 	u64 i;
 
 	memset(ph, 0, sizeof(*ph));
@@ -93,6 +98,8 @@ int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
 	ph->reserved = ALIGN(reserved, PMD_SIZE);
 	ph->seed = seed;
 	ph->nr_blocks = size >> PMD_SHIFT;
+	ph->nr_nodes = nodes;
+	ph->node_blocks = DIV_ROUND_UP(ph->nr_blocks, nodes);
 	ph->block = shim_zalloc(ph->nr_blocks * sizeof(*ph->block));
 	ph->cpu = shim_zalloc(shim_nr_cpus * sizeof(*ph->cpu));
 	if (!ph->block || !ph->cpu) {
@@ -103,10 +110,13 @@ int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed)
 	ph->high_max = max(min(i, (u64)PHYS_HIGH_MAX), (u64)PHYS_HIGH);
 	for_each_possible_cpu(cpu)
 		ph->cpu[cpu].high = PHYS_HIGH;
-	spin_lock_init(&ph->lock);
-	ph->partial = ph->free = (struct phys_list){ BLOCK_NONE, BLOCK_NONE };
+	spin_lock_init(&ph->chunk_lock);
+	for (n = 0; n < nodes; n++) {
+		spin_lock_init(&ph->node[n].lock);
+		ph->node[n].partial = ph->node[n].free = (struct phys_list){ BLOCK_NONE, BLOCK_NONE };
+	}
 	for (i = ph->reserved >> PMD_SHIFT; i < ph->nr_blocks; i++)
-		list_add_last(ph, &ph->free, i);
+		list_add_last(ph, &node_of(ph, i)->free, i);
 	return 0;
 }
 
@@ -118,20 +128,40 @@ void phys_exit(struct phys *ph)
 	ph->cpu = NULL;
 }
 
-/* ------------------------------------------------- blocks, under ph->lock */
+/* ---------------------------------------------- blocks, under their node's lock */
 
-static u32 take_free_block(struct phys *ph, enum block_kind kind)
+static u32 take_free_block(struct phys *ph, struct phys_node *node, enum block_kind kind)
 {
-	u32 i = ph->free.first;
+	u32 i = node->free.first;
 
 	if (i == BLOCK_NONE)
 		return i;
-	list_del(ph, &ph->free, i);
+	list_del(ph, &node->free, i);
 	ph->block[i].kind = kind;
 	return i;
 }
 
-static u64 take_page(struct phys *ph, u32 i)
+/*
+ * Takes the lock of a node that has a free block, this CPU's first, and a block of it.
+ * NULL with no lock held when memory is out.
+ */
+static struct phys_node *lock_free_block(struct phys *ph, enum block_kind kind, u32 *i)
+{
+	struct phys_node *node;
+	unsigned int n;
+
+	for (n = 0; n < ph->nr_nodes; n++) {
+		node = &ph->node[(ph->cpu[shim_cpu].node + n) % ph->nr_nodes];
+		spin_lock(&node->lock);
+		*i = take_free_block(ph, node, kind);
+		if (*i != BLOCK_NONE)
+			return node;
+		spin_unlock(&node->lock);
+	}
+	return NULL;
+}
+
+static u64 take_page(struct phys *ph, struct phys_node *node, u32 i)
 {
 	struct phys_block *b = &ph->block[i];
 	unsigned int w, bit;
@@ -141,24 +171,24 @@ static u64 take_page(struct phys *ph, u32 i)
 	bit = __builtin_ctzll(~b->used[w]);
 	b->used[w] |= 1ull << bit;
 	if (++b->nr_used == BLOCK_PAGES)
-		list_del(ph, &ph->partial, i);
-	ph->used_pages++;
+		list_del(ph, &node->partial, i);
+	node->used_pages++;
 	return ((u64)i << PMD_SHIFT) + ((u64)(w * 64 + bit) << PAGE_SHIFT);
 }
 
-static unsigned int take_batch(struct phys *ph, u64 *page, unsigned int nr)
+static unsigned int take_batch(struct phys *ph, struct phys_node *node, u64 *page, unsigned int nr)
 {
 	unsigned int n;
 
 	for (n = 0; n < nr; n++) {
-		if (ph->partial.first == BLOCK_NONE) {
-			u32 i = take_free_block(ph, BLOCK_PAGES_OUT);
+		if (node->partial.first == BLOCK_NONE) {
+			u32 i = take_free_block(ph, node, BLOCK_PAGES_OUT);
 
 			if (i == BLOCK_NONE)
 				break;
-			list_add_first(ph, &ph->partial, i);
+			list_add_first(ph, &node->partial, i);
 		}
-		page[n] = take_page(ph, ph->partial.first);
+		page[n] = take_page(ph, node, node->partial.first);
 	}
 	return n;
 }
@@ -167,17 +197,18 @@ static void return_page(struct phys *ph, u64 hpa)
 {
 	u32 i = hpa >> PMD_SHIFT, pg = (hpa >> PAGE_SHIFT) & (BLOCK_PAGES - 1);
 	struct phys_block *b = &ph->block[i];
+	struct phys_node *node = node_of(ph, i);
 
 	b->used[pg / 64] &= ~(1ull << pg % 64);
 	b->nr_used--;
-	ph->used_pages--;
+	node->used_pages--;
 	if (!b->nr_used) {
 		if (b->listed)
-			list_del(ph, &ph->partial, i);
+			list_del(ph, &node->partial, i);
 		b->kind = BLOCK_FREE;
-		list_add_first(ph, &ph->free, i);
+		list_add_first(ph, &node->free, i);
 	} else if (b->kind == BLOCK_PAGES_OUT && !b->listed) {
-		list_add_first(ph, &ph->partial, i);
+		list_add_first(ph, &node->partial, i);
 	}
 }
 
@@ -199,12 +230,16 @@ static unsigned int next_batch(const struct phys *ph, struct phys_cpu *c)
 
 static noinline bool refill(struct phys *ph, struct phys_cpu *c)
 {
-	unsigned int want = next_batch(ph, c), i;
+	unsigned int want = next_batch(ph, c), i, n;
+	struct phys_node *node;
 	u64 low;
 
-	spin_lock(&ph->lock);
-	c->nr = take_batch(ph, c->page, want);
-	spin_unlock(&ph->lock);
+	for (n = 0; n < ph->nr_nodes && !c->nr; n++) {
+		node = &ph->node[(c->node + n) % ph->nr_nodes];
+		spin_lock(&node->lock);
+		c->nr = take_batch(ph, node, c->page, want);
+		spin_unlock(&node->lock);
+	}
 	/* The list is a stack: hand out low pages first. */
 	for (i = 0; i < c->nr / 2; i++) {
 		low = c->page[i];
@@ -228,16 +263,24 @@ u64 phys_alloc_kernel(struct phys *ph)
 /* The list is full: the pages that have been on it for longest go, more if many are being freed. */
 static noinline void give_back(struct phys *ph, struct phys_cpu *c)
 {
+	struct phys_node *locked = NULL;
 	unsigned int i, n = c->freed;
 
 	if (c->high < c->freed + PHYS_BATCH)
 		c->high = min(c->freed + PHYS_BATCH, ph->high_max);
 	n = max(n, (u32)PHYS_BATCH);
 	n = min(n, min(c->high - PHYS_BATCH, c->nr));
-	spin_lock(&ph->lock);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		struct phys_node *node = node_of(ph, c->page[i] >> PMD_SHIFT);
+
+		if (node != locked && locked)
+			spin_unlock(&locked->lock);
+		if (node != locked)
+			spin_lock(&node->lock);
+		locked = node;
 		return_page(ph, c->page[i]);
-	spin_unlock(&ph->lock);
+	}
+	spin_unlock(&locked->lock);
 	c->nr -= n;
 	memmove(c->page, c->page + n, c->nr * sizeof(c->page[0]));
 }
@@ -268,41 +311,46 @@ static bool is_lone(const struct phys *ph, unsigned int td, u64 gfn)
 
 static u64 alloc_lone(struct phys *ph)
 {
-	u64 hpa = 0;
+	struct phys_node *node;
 	u32 i;
 
-	spin_lock(&ph->lock);
-	i = take_free_block(ph, BLOCK_LONE);
-	if (i != BLOCK_NONE) {
-		hpa = (u64)i << PMD_SHIFT;
-		ph->block[i].used[0] = 1;
-		ph->block[i].nr_used = 1;
-		ph->used_pages++;
-	}
-	spin_unlock(&ph->lock);
-	return hpa;
+	node = lock_free_block(ph, BLOCK_LONE, &i);
+	if (!node)
+		return 0;
+	ph->block[i].used[0] = 1;
+	ph->block[i].nr_used = 1;
+	node->used_pages++;
+	spin_unlock(&node->lock);
+	return (u64)i << PMD_SHIFT;
 }
 
 static u64 alloc_in_chunk(struct phys *ph, u64 gfn, u64 *chunk)
 {
 	u32 pg = gfn & (BLOCK_PAGES - 1);
+	struct phys_node *node;
 	struct phys_block *b;
+	u64 old;
 	u32 i;
 
-	spin_lock(&ph->lock);
-	if (!*chunk) {
-		i = take_free_block(ph, BLOCK_CHUNK);
-		if (i == BLOCK_NONE) {
-			spin_unlock(&ph->lock);
-			return 0;
-		}
-		*chunk = (u64)i << PMD_SHIFT;
+	/* vCPUs of several nodes may come for the first page of a chunk at once. */
+	spin_lock(&ph->chunk_lock);
+	old = *chunk;
+	if (old) {
+		node = node_of(ph, old >> PMD_SHIFT);
+		spin_lock(&node->lock);
+	} else {
+		node = lock_free_block(ph, BLOCK_CHUNK, &i);
+		if (node)
+			*chunk = (u64)i << PMD_SHIFT;
 	}
+	spin_unlock(&ph->chunk_lock);
+	if (!node)
+		return 0;
 	b = &ph->block[*chunk >> PMD_SHIFT];
 	b->used[pg / 64] |= 1ull << pg % 64;
 	b->nr_used++;
-	ph->used_pages++;
-	spin_unlock(&ph->lock);
+	node->used_pages++;
+	spin_unlock(&node->lock);
 	return *chunk + ((u64)pg << PAGE_SHIFT);
 }
 
@@ -320,52 +368,60 @@ u64 phys_alloc_guest(struct phys *ph, unsigned int td, u64 gfn, u64 *chunk)
 void phys_free_guest(struct phys *ph, u64 hpa, u64 *chunk)
 {
 	struct phys_block *b = &ph->block[hpa >> PMD_SHIFT];
+	struct phys_node *node = node_of(ph, hpa >> PMD_SHIFT);
 
 	/* The kind cannot change while a page of the block is ours. */
 	if (READ_ONCE(b->kind) == BLOCK_PAGES_OUT) {
 		phys_free_kernel(ph, hpa);
 		return;
 	}
-	spin_lock(&ph->lock);
+	if (chunk)
+		spin_lock(&ph->chunk_lock);
+	spin_lock(&node->lock);
 	return_page(ph, hpa);
 	if (chunk && *chunk >> PMD_SHIFT == hpa >> PMD_SHIFT && !b->nr_used)
 		*chunk = 0;
-	spin_unlock(&ph->lock);
+	spin_unlock(&node->lock);
+	if (chunk)
+		spin_unlock(&ph->chunk_lock);
 }
 
 u64 phys_alloc_2m(struct phys *ph)
 {
+	struct phys_node *node;
 	unsigned int w;
 	u32 i;
 
-	spin_lock(&ph->lock);
-	i = take_free_block(ph, BLOCK_CHUNK);
-	if (i != BLOCK_NONE) {
-		for (w = 0; w < BLOCK_WORDS; w++)
-			ph->block[i].used[w] = BLOCK_MASK;
-		ph->block[i].nr_used = BLOCK_PAGES;
-		ph->used_pages += BLOCK_PAGES;
-	}
-	spin_unlock(&ph->lock);
-	return i == BLOCK_NONE ? 0 : (u64)i << PMD_SHIFT;
+	node = lock_free_block(ph, BLOCK_CHUNK, &i);
+	if (!node)
+		return 0;
+	for (w = 0; w < BLOCK_WORDS; w++)
+		ph->block[i].used[w] = BLOCK_MASK;
+	ph->block[i].nr_used = BLOCK_PAGES;
+	node->used_pages += BLOCK_PAGES;
+	spin_unlock(&node->lock);
+	return (u64)i << PMD_SHIFT;
 }
 
 void phys_free_2m(struct phys *ph, u64 hpa)
 {
+	struct phys_node *node = node_of(ph, hpa >> PMD_SHIFT);
 	unsigned int pg;
 
-	spin_lock(&ph->lock);
+	spin_lock(&node->lock);
 	for (pg = 0; pg < BLOCK_PAGES; pg++)
 		return_page(ph, hpa + ((u64)pg << PAGE_SHIFT));
-	spin_unlock(&ph->lock);
+	spin_unlock(&node->lock);
 }
 
 u64 phys_in_use(const struct phys *ph)
 {
-	u64 n = ph->used_pages;
-	unsigned int cpu;
+	unsigned int cpu, n;
+	u64 pages = 0;
 
+	for (n = 0; n < ph->nr_nodes; n++)
+		pages += ph->node[n].used_pages;
 	for_each_possible_cpu(cpu)
-		n -= ph->cpu[cpu].nr;
-	return n;
+		pages -= ph->cpu[cpu].nr;
+	return pages;
 }

@@ -38,6 +38,8 @@
  */
 #define PHYS_HIGH_MAX (TDX_LEVEL_BITS < 9 ? PHYS_HIGH : 2 * (PHYS_BATCH << PHYS_SCALE))
 
+#define PHYS_NODES 16
+
 enum phys_placement { PHYS_CONTIGUOUS, PHYS_BUDDY, PHYS_SCATTERED };
 
 struct phys_block;
@@ -47,10 +49,18 @@ struct phys_list {
 
 struct phys_cpu {
 	u32 nr, high;
+	u32 node;		/* whose memory it takes first; whoever knows sets it */
 	u32 scale;		/* of the next batch: PHYS_BATCH << scale */
 	u32 freed;		/* of late, not made up for by allocations */
 	u64 refills;		/* in units of PHYS_BATCH pages */
 	u64 page[PHYS_HIGH_MAX + 1];
+} ____cacheline_aligned;
+
+/* Memory of one socket: an equal part of the whole, in order. */
+struct phys_node {
+	spinlock_t lock;
+	struct phys_list partial, free;
+	u64 used_pages;		/* taken from blocks, those in per-CPU lists included */
 } ____cacheline_aligned;
 
 struct phys {
@@ -60,14 +70,13 @@ struct phys {
 	u64 seed;
 	enum phys_placement placement;
 	unsigned int lone_pct;	/* scattered: share of guest pages */
-
-	spinlock_t lock ____cacheline_aligned;
-	struct phys_block *block;
-	u64 nr_blocks;
-	struct phys_list partial, free;
 	u32 high_max;		/* of the per-CPU lists */
-	u64 used_pages;		/* taken from blocks, those in per-CPU lists included */
+	unsigned int nr_nodes;
+	struct phys_block *block;
+	u64 nr_blocks, node_blocks;
 	struct phys_cpu *cpu;	/* one per shim CPU */
+	spinlock_t chunk_lock;	/* the TDs' records of chunks; outside of a node's lock */
+	struct phys_node node[PHYS_NODES];
 };
 
 /*
@@ -77,8 +86,11 @@ struct phys {
 char *phys_map(u64 size);
 void phys_unmap(char *mem, u64 size);
 
-/* Bookkeeping over an arena; everything from @reserved on is free. 0 or -ENOMEM. */
-int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed);
+/*
+ * Bookkeeping over an arena of @nodes nodes, 1 to PHYS_NODES; everything from @reserved on is
+ * free. Every CPU is of node 0 until somebody says otherwise. 0 or -ENOMEM.
+ */
+int phys_init(struct phys *ph, char *mem, u64 size, u64 reserved, u64 seed, unsigned int nodes);
 void phys_exit(struct phys *ph);
 
 /* One unmovable 4K page of the kernel; physical address, or 0 when memory is out. */

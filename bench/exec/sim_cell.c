@@ -540,8 +540,10 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < seats->nr; i++)
+	for (i = 0; i < seats->nr; i++) {
 		sc.cpu[i].stats = per_cpu_ptr(r->world.pamt.stats, i);
+		r->world.phys.cpu[i].node = seats->place[i].socket;
+	}
 	ret = warm_lists(r, seats->nr, &held, &nr_held) ? sim_fibers(&setup, f) : -ENOMEM;
 	while (nr_held)
 		phys_free_kernel(&r->world.phys, held[--nr_held]);
@@ -599,6 +601,7 @@ static void simulate(const struct model_config *c, const struct sim_options *o,
 	struct run *r = shim_zalloc(sizeof(*r));
 	struct world_config wc = {
 		.host_bytes = model_host_bytes(c->workload),
+		.nodes = c->machine->sockets,
 		.placement = (enum phys_placement)c->workload->placement.pick,
 		.lone_pct = c->workload->placement.arg,
 		.seed = c->seed,

@@ -184,6 +184,7 @@ void sweep_read(const json_t *j, struct sweep_figures *f)
 		.fault_mean_ns = number(m, "fault_mean_ns"),
 		.pages_per_sec = number(m, "pages_per_sec"),
 		.wait_count = number(m, "wait_count"),
+		.wait_false = number(m, "wait_false_count"),
 		.wait_ns = number(m, "wait_total_ns"),
 		.elapsed_ns = number(m, "elapsed_ns"),
 		.install = number(m, "install_count"),

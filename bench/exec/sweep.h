@@ -38,7 +38,7 @@ struct sweep_figures {
 	bool ok;
 	char status[16];
 	double wait_pct, pamt_ns_per_page, fault_mean_ns, pages_per_sec;
-	double wait_count, wait_ns, elapsed_ns, install;
+	double wait_count, wait_false, wait_ns, elapsed_ns, install;
 	unsigned int cpus;
 };
 

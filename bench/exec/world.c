@@ -335,7 +335,8 @@ int world_init(struct world *w, const struct world_config *c, char *err, size_t 
 	}
 
 	w->cpu = shim_zalloc(shim_nr_cpus * sizeof(*w->cpu));
-	ret = w->cpu ? phys_init(&w->phys, c->mem, c->host_bytes, reserved, c->seed) : -ENOMEM;
+	ret = w->cpu ? phys_init(&w->phys, c->mem, c->host_bytes, reserved, c->seed,
+				    max(c->nodes, 1u)) : -ENOMEM;
 	if (!ret)
 		ret = pamt_init(&w->pamt, c->ops, reserved,
 				(c->host_bytes - reserved) >> PMD_SHIFT);

@@ -94,6 +94,7 @@ struct world_config {
 	u64 seed;
 	const struct pamt_ops *ops;
 	struct world_hooks hooks;
+	unsigned int nodes;		/* of physical memory; 0: one */
 	char *mem;			/* an arena of host_bytes, from phys_map() */
 	u64 clock_cost_ns;
 };

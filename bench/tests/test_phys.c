@@ -14,11 +14,11 @@ static struct phys ph;
 static char *arena;
 static u64 page[PAGES];
 
-static void begin(u64 bytes)
+static void begin(u64 bytes, unsigned int nodes)
 {
 	shim_set_nr_cpus(2);
 	shim_set_cpu(0);
-	CHECK_EQ(phys_init(&ph, arena, bytes, PMD_SIZE, 1), 0);
+	CHECK_EQ(phys_init(&ph, arena, bytes, PMD_SIZE, 1, nodes), 0);
 }
 
 static void end(void)
@@ -44,7 +44,7 @@ static void batches(void)
 	unsigned int i, n = 0;
 	u64 units = 0;
 
-	begin(BYTES);
+	begin(BYTES, 1);
 	for (i = 0; i < ARRAY_SIZE(grows); i++) {
 		CHECK_EQ(refill(&n), grows[i]);
 		units += grows[i] / PHYS_BATCH;
@@ -66,7 +66,7 @@ static void gives_back(void)
 {
 	unsigned int n = 0;
 
-	begin(BYTES);
+	begin(BYTES, 1);
 	while (n < PAGES)
 		page[n++] = phys_alloc_kernel(&ph);
 	CHECK_EQ(phys_in_use(&ph), PAGES);
@@ -74,7 +74,7 @@ static void gives_back(void)
 		phys_free_kernel(&ph, page[--n]);
 		CHECK(ph.cpu[0].nr < PHYS_HIGH_MAX);
 	}
-	CHECK(ph.used_pages < PHYS_HIGH_MAX);
+	CHECK(ph.node[0].used_pages < PHYS_HIGH_MAX);
 	end();
 }
 
@@ -83,7 +83,7 @@ static void small_host(void)
 {
 	unsigned int n = 0;
 
-	begin(16ull << 20);
+	begin(16ull << 20, 1);
 	CHECK_EQ(ph.high_max, (16u << 20) / PAGE_SIZE / 8 / 2);
 	while ((page[n] = phys_alloc_kernel(&ph))) {
 		CHECK(ph.cpu[0].nr <= ph.high_max);
@@ -95,6 +95,30 @@ static void small_host(void)
 	end();
 }
 
+/* A CPU takes its own node's memory while there is some, then the other's. */
+static void two_nodes(void)
+{
+	unsigned int n = 0, own = 0;
+
+	begin(16ull << 20, 2);
+	ph.cpu[0].node = 1;
+	while ((page[n] = phys_alloc_kernel(&ph))) {
+		if (page[n] >= 8ull << 20) {
+			CHECK_EQ(own, n);
+			own++;
+		}
+		n++;
+	}
+	CHECK_EQ(own, (8u << 20) / PAGE_SIZE);
+	CHECK_EQ(n, (14u << 20) / PAGE_SIZE);
+	while (n)
+		phys_free_kernel(&ph, page[--n]);
+	page[0] = phys_alloc_2m(&ph);
+	CHECK(page[0] >= 8ull << 20);
+	phys_free_2m(&ph, page[0]);
+	end();
+}
+
 int main(void)
 {
 	test_begin("phys");
@@ -103,6 +127,7 @@ int main(void)
 	TEST(batches);
 	TEST(gives_back);
 	TEST(small_host);
+	TEST(two_nodes);
 	phys_unmap(arena, BYTES);
 	return test_end();
 }
