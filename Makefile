@@ -72,10 +72,13 @@ all: $(BUILD)/dpamt
 # ------------------------------------------------------------- the TD payload
 
 # What runs in a TD: the same interpreter, built for no operating system at all.
+# (gcc would make calls to memset out of loops; clang does not know the option.)
+NO_PATTERNS := $(if $(shell echo 'int x;' | $(CC) -Werror -fno-tree-loop-distribute-patterns -c \
+	-x c - -o /dev/null 2>&1),,-fno-tree-loop-distribute-patterns)
 PAYLOAD_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-fno-strict-aliasing -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-builtin \
-	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -MMD -MP \
+	-fno-asynchronous-unwind-tables $(NO_PATTERNS) -MMD -MP \
 	-I$(KSRC)/emu/td
 OBJ_PAYLOAD := $(BUILD)/payload/start.o $(BUILD)/payload/main.o $(BUILD)/payload/interp.o
 
