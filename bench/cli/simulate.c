@@ -83,6 +83,9 @@ int verb_simulate(const struct options *o)
 
 	if (sweep + tornado + validate + measured > 1)
 		return complain(DPAMT_USAGE, "--sweep, --sensitivity, --validate, --measured: one at a time");
+	if (o->v[OPT_BLOCK].set && sweep + tornado + validate)
+		return complain(DPAMT_USAGE, "--block: loses waits, which --sweep, --sensitivity and "
+					     "--validate are about; leave it out");
 	if (measured)
 		return simulate_measured(o);
 	if (sweep + tornado + validate == 0)

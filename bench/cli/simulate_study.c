@@ -102,7 +102,7 @@ int simulate_sensitivity(struct study *s)
 	for (size_t i = 0; i < 2 * nr + 2; i++)
 		cell[i] = (struct sweep_cell){
 			.workload = s->workload, .strategy = i == 2 * nr + 1 ? "global" : "global-fast",
-			.seed = o->v[OPT_SEED].number, .block = o->v[OPT_BLOCK].set,
+			.seed = o->v[OPT_SEED].number,
 			.machine = i < 2 * nr ? &l[i / 2].machine[i % 2] : s->machine,
 		};
 	if (!ret)

@@ -61,7 +61,7 @@ static json_t *sweep_job(void *ctx, size_t i)
 					      sizeof(err));
 	struct sweep_cell c = {
 		.workload = own, .machine = w->s->machine, .strategy = strategy_of(w, i),
-		.seed = w->s->o->v[OPT_SEED].number, .block = w->s->o->v[OPT_BLOCK].set,
+		.seed = w->s->o->v[OPT_SEED].number,
 	};
 	json_t *j = own ? sweep_run_cell(&c) : json_pack("{s:s,s:s}", "status", "failed", "reason", err);
 
@@ -110,11 +110,11 @@ static json_t *plan_json(const struct sweep *w)
 	snprintf(machine, sizeof(machine), "%016llx", (unsigned long long)w->s->machine->hash);
 	snprintf(workload, sizeof(workload), "%016llx",
 		 (unsigned long long)workload_hash(w->s->workload));
-	return json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:b}", "vcpus", axis_json(&w->grid.vcpus),
+	return json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I}", "vcpus", axis_json(&w->grid.vcpus),
 			 "lone_pct", axis_json(&w->grid.lone), "strategies", names, "machine",
 			 w->s->machine->name, "machine_hash", machine, "workload",
 			 w->s->workload->name, "workload_hash", workload, "seed",
-			 (json_int_t)o->v[OPT_SEED].number, "block", o->v[OPT_BLOCK].set);
+			 (json_int_t)o->v[OPT_SEED].number);
 }
 
 static int make_folder(struct sweep *w)

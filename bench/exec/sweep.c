@@ -144,7 +144,7 @@ json_t *sweep_run_cell(const struct sweep_cell *c)
 		.workload = c->workload, .machine = c->machine,
 		.ops = pamt_find_ops(c->strategy), .seed = c->seed,
 	};
-	struct sim_options o = { .block = c->block };
+	struct sim_options o = { 0 };
 	struct cell *cell = cell_new();
 	struct sim_figures f;
 	json_t *line, *out, *m;

@@ -47,7 +47,6 @@ struct sweep_cell {
 	const struct machine *machine;
 	const char *strategy;
 	uint64_t seed;
-	bool block;
 };
 
 /* Run one cell here and now. A new reference: its figures, for a file. */

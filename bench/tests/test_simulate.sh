@@ -33,6 +33,7 @@ refuse 'more than --limit 1' --sweep vcpus=1..448,lone=0..100% --limit 1
 refuse 'has no [topology] and [line]' --machine published --sweep vcpus=1
 refuse 'has no [topology] and [line]' --machine published
 refuse 'one at a time' --sweep vcpus=1 --validate
+refuse 'loses waits' --sweep vcpus=1 --block
 refuse 'takes one workload' --workload fault-storm,boot-10x16g --sweep vcpus=1
 refuse 'no sweep to go on with' --sweep vcpus=1 --resume nowhere
 
