@@ -2,7 +2,7 @@
 /*
  * debugfs tdx_emu/: census, what the module owns, counted from its PAMT; events,
  * what it has seen that must never happen; inject, fault injection (inject.c); tds and
- * guard, whose the pages are (owners.c).
+ * guard, whose the pages are (owners.c); regions, the same by 2M region (regions.c).
  * The counts are exact while no SEAMCALL is under way; after the last TD all but
  * "reserved" are 0.
  */
@@ -60,6 +60,7 @@ static int __init emu_debugfs_setup(void)
 	debugfs_create_file("events", 0400, folder, NULL, &events_fops);
 	emu_inject_setup(folder);
 	emu_owners_setup(folder);
+	emu_regions_setup(folder);
 	return 0;
 }
 late_initcall(emu_debugfs_setup);

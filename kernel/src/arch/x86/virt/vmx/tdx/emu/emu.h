@@ -75,9 +75,13 @@ int emu_invvpid(u64 type, u16 vpid, u64 reserved);
 /* Set RFLAGS, and the VM-instruction error field, for @answer. */
 void emu_vm_finish(struct pt_regs *regs, int answer);
 
-/* ----------------------------------------------------------------- inject.c */
+/* ---------------------------------------------------------------- regions.c */
 
 struct dentry;
+void emu_regions_setup(struct dentry *folder);
+
+/* ----------------------------------------------------------------- inject.c */
+
 
 /* The module's inject(): a status from debugfs's rules, or 0. */
 u64 emu_inject(struct emu_module *m, const struct emu_call *c);

@@ -260,6 +260,12 @@ struct emu_region_page {
 };
 int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page *pages);
 
+/*
+ * The first 8 bytes of MROWNERCONFIG, in which a VMM may give its TD a number. 0,
+ * -EINVAL: no such TD, or not initialised yet.
+ */
+int emu_td_owner_config(const struct emu_module *m, u64 tdr_pa, u64 *value);
+
 /* MRTD: SHA-384 over what PAGE.ADD and MR.EXTEND have told; valid once finalised. */
 #define EMU_MRTD_SIZE 48
 int emu_td_mrtd(const struct emu_module *m, u64 tdr_pa, u8 mrtd[EMU_MRTD_SIZE]);

@@ -142,6 +142,7 @@ struct tdcs {
 	u64 attributes;
 	u64 xfam;
 	u64 config_flags;
+	u64 owner_config;	/* the first 8 bytes of MROWNERCONFIG */
 	u64 tsc_offset;
 	u64 tsc_multiplier;	/* guest TSC per host TSC, 48 bits of fraction */
 	u32 cpuid[EMU_NR_CPUID_CONFIG][4];

@@ -329,6 +329,7 @@ static void apply_td_params(struct emu_module *m, struct tdcs *tdcs, const struc
 	tdcs->attributes = p->attributes;
 	tdcs->xfam = p->xfam;
 	tdcs->config_flags = p->config_flags;
+	tdcs->owner_config = p->mrownerconfig[0];
 	memcpy(tdcs->cpuid, p->cpuid, sizeof(tdcs->cpuid));
 	set_clock(m, tdcs);
 	emu_measure_init(&tdcs->mrtd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/kernel/debug/tdx_pamt/: which strategy is in force (and switching it), its
- * statistics and histograms, what the memory is used for, and an audit of the
- * counts against the TDX module. A line is "key value"; what exists is documented
+ * statistics and histograms, what the memory is used for, how the pages in use
+ * lie, and an audit of the counts against the TDX module. A line is "key value"; what exists is documented
  * in Documentation/ABI/testing/debugfs-tdx-pamt.
  */
 #include <linux/debugfs.h>
@@ -103,12 +103,17 @@ static struct pamt_stats *sum_stats(int *err)
 
 static int stats_show(struct seq_file *m, void *unused)
 {
+	struct pamt_host_calls calls;
 	unsigned int i, j;
 	int err;
 	struct pamt_stats *s = sum_stats(&err);
 
 	if (!s)
 		return err;
+	if (static_key_enabled(&pamt_host_counting.key)) {
+		pamt_host_sum_calls(&calls);
+		seq_printf(m, "get %llu\nput %llu\n", calls.get, calls.put);
+	}
 	seq_printf(m, "get_slow %llu\nput_slow %llu\n", s->get_slow, s->put_slow);
 	seq_printf(m, "install %llu\nremove %llu\n", s->install, s->remove);
 	seq_printf(m, "lost_race %llu\nretained_hit %llu\n", s->lost_race, s->retained_hit);
@@ -168,8 +173,10 @@ static ssize_t reset_write(struct file *file, const char __user *buf, size_t cou
 	guard(mutex)(&pamt_host_mutex);
 	if (!pamt_host.pamt)
 		return -ENODEV;
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		memset_after(per_cpu_ptr(pamt_host.pamt->stats, cpu), 0, remove);
+		memset(per_cpu_ptr(&pamt_host_calls, cpu), 0, sizeof(struct pamt_host_calls));
+	}
 	return count;
 }
 
@@ -179,6 +186,24 @@ static const struct file_operations reset_fops = {
 	.write = reset_write,
 	.llseek = noop_llseek,
 };
+
+static int count_get(void *data, u64 *on)
+{
+	*on = static_key_enabled(&pamt_host_counting.key);
+	return 0;
+}
+
+static int count_set(void *data, u64 on)
+{
+	if (on > 1)
+		return -EINVAL;
+	guard(mutex)(&pamt_host_mutex);
+	if (!pamt_host.pamt)
+		return -ENODEV;
+	pamt_host_count(on);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(count_fops, count_get, count_set, "%llu\n");
 
 /* -------------------------------------------------------------- memory */
 
@@ -208,6 +233,28 @@ static int memory_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(memory);
 
+/* ----------------------------------------------------------- placement */
+
+static int placement_show(struct seq_file *m, void *unused)
+{
+	struct pamt_placement at;
+	unsigned int i;
+	int err;
+
+	guard(mutex)(&pamt_host_mutex);
+	if (!pamt_host.pamt)
+		return -ENODEV;
+	err = pamt_host_placement(&at);
+	if (err)
+		return err;
+	seq_printf(m, "regions %llu\nused %llu\nlone %llu\nusers %llu\n", at.regions, at.used,
+		   at.lone, at.users);
+	for (i = 0; i < PAMT_PLACEMENT_BINS; i++)
+		seq_printf(m, "used_%u %llu\n", 1U << i, at.bin[i]);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(placement);
+
 /* --------------------------------------------------------------- audit */
 
 static int audit_show(struct seq_file *m, void *unused)
@@ -235,6 +282,8 @@ void __init pamt_debugfs_init(void)
 	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
 	debugfs_create_file("histograms", 0400, dir, NULL, &histograms_fops);
 	debugfs_create_file("reset", 0200, dir, NULL, &reset_fops);
+	debugfs_create_file_unsafe("count", 0600, dir, NULL, &count_fops);
 	debugfs_create_file("memory", 0400, dir, NULL, &memory_fops);
+	debugfs_create_file("placement", 0400, dir, NULL, &placement_fops);
 	debugfs_create_file("audit", 0400, dir, NULL, &audit_fops);
 }

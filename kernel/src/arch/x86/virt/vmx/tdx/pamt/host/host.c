@@ -52,6 +52,9 @@ DEFINE_STATIC_CALL(pamt_host_get, get_nothing);
 DEFINE_STATIC_CALL(pamt_host_put, put_nothing);
 static DEFINE_STATIC_KEY_FALSE(pamt_host_on);
 
+DEFINE_STATIC_KEY_FALSE(pamt_host_counting);
+DEFINE_PER_CPU(struct pamt_host_calls, pamt_host_calls);
+
 /* --------------------------------------------------------- get and put */
 
 bool tdx_pamt_is_on(void)
@@ -72,6 +75,8 @@ int tdx_pamt_get(kvm_pfn_t pfn, struct tdx_pamt_cache *cache)
 	err = static_call(pamt_host_get)(p, pamt_region(p, PFN_PHYS(pfn)),
 					 (struct pamt_cache *)cache);
 	trace_tdx_pamt_get(pfn, err);
+	if (static_branch_unlikely(&pamt_host_counting) && !err)
+		this_cpu_inc(pamt_host_calls.get);
 	return err;
 }
 EXPORT_SYMBOL_FOR_KVM(tdx_pamt_get);
@@ -84,6 +89,8 @@ void tdx_pamt_put(kvm_pfn_t pfn)
 		return;
 	p = READ_ONCE(pamt_host.pamt);
 	trace_tdx_pamt_put(pfn);
+	if (static_branch_unlikely(&pamt_host_counting))
+		this_cpu_inc(pamt_host_calls.put);
 	static_call(pamt_host_put)(p, pamt_region(p, PFN_PHYS(pfn)));
 }
 EXPORT_SYMBOL_FOR_KVM(tdx_pamt_put);

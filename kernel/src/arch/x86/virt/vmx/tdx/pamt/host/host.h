@@ -7,8 +7,10 @@
 #ifndef PAMT_HOST_H
 #define PAMT_HOST_H
 
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 
 #include <asm/tdx_global_metadata.h>
 
@@ -143,6 +145,33 @@ int pamt_cache_add_pair(struct tdx_pamt_cache *cache, int nid);
 
 /* Pairs that are in place now. Exact at rest. Under the mutex. */
 u64 pamt_host_pairs(void);
+
+/*
+ * Gets and puts that succeeded, of this CPU, while pamt_host_counting is on: the fast
+ * path counts nothing by itself, and is not to.
+ */
+struct pamt_host_calls {
+	u64 get, put;
+};
+DECLARE_PER_CPU(struct pamt_host_calls, pamt_host_calls);
+DECLARE_STATIC_KEY_FALSE(pamt_host_counting);
+
+/* Turn counting on, from zero, or off; true if that was a change. Under the mutex. */
+bool pamt_host_count(bool on);
+/* The sum over CPUs. Exact at rest. */
+void pamt_host_sum_calls(struct pamt_host_calls *sum);
+
+/* How the pages in use lie, by the counts. Exact at rest. Under the mutex. */
+#define PAMT_PLACEMENT_BINS 11
+struct pamt_placement {
+	u64 regions;			/* with memory */
+	u64 used;			/* with users */
+	u64 lone;			/* with one user */
+	u64 users;			/* of all regions */
+	u64 bin[PAMT_PLACEMENT_BINS];	/* used regions, by the power of two of their users */
+};
+/* 0, -EOPNOTSUPP where the strategy does not count. */
+int pamt_host_placement(struct pamt_placement *at);
 
 /* Compare counts with what the module says of each region; see debugfs.c. Under the mutex. */
 struct pamt_audit {

@@ -216,6 +216,51 @@ static void host_cache(struct kunit *test)
 	__free_page(page);
 }
 
+/* Every get and put while counting is on, and none before; where the pages lie. */
+static void host_count(struct kunit *test)
+{
+	struct page *pages = alloc_pages(GFP_KERNEL, 1);
+	unsigned long pfn = page_to_pfn(pages);
+	struct pamt_placement before, at;
+	struct pamt_host_calls calls;
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	scoped_guard(mutex, &pamt_host_mutex)
+		err = pamt_host_placement(&before);
+	if (err == -EOPNOTSUPP) {
+		__free_pages(pages, 1);
+		kunit_skip(test, "%s does not count", active()->name);
+	}
+	KUNIT_EXPECT_EQ(test, tdx_pamt_get(pfn, NULL), 0);
+	scoped_guard(mutex, &pamt_host_mutex) {
+		KUNIT_EXPECT_TRUE(test, pamt_host_count(true));
+		KUNIT_EXPECT_FALSE(test, pamt_host_count(true));
+	}
+	KUNIT_EXPECT_EQ(test, tdx_pamt_get(pfn + 1, NULL), 0);
+	tdx_pamt_put(pfn + 1);
+	scoped_guard(mutex, &pamt_host_mutex)
+		pamt_host_placement(&at);
+	KUNIT_EXPECT_EQ(test, at.used, before.used + 1);
+	KUNIT_EXPECT_EQ(test, at.lone, before.lone + 1);
+	KUNIT_EXPECT_EQ(test, at.bin[0], before.bin[0] + 1);
+	KUNIT_EXPECT_EQ(test, tdx_pamt_get(pfn + 1, NULL), 0);
+	scoped_guard(mutex, &pamt_host_mutex)
+		pamt_host_placement(&at);
+	KUNIT_EXPECT_EQ(test, at.used, before.used + 1);
+	KUNIT_EXPECT_EQ(test, at.lone, before.lone);
+	KUNIT_EXPECT_EQ(test, at.users, before.users + 2);
+	KUNIT_EXPECT_EQ(test, at.bin[1], before.bin[1] + 1);
+	tdx_pamt_put(pfn);
+	tdx_pamt_put(pfn + 1);
+	pamt_host_sum_calls(&calls);
+	KUNIT_EXPECT_EQ(test, calls.get, 2);
+	KUNIT_EXPECT_EQ(test, calls.put, 3);
+	scoped_guard(mutex, &pamt_host_mutex)
+		KUNIT_EXPECT_TRUE(test, pamt_host_count(false));
+	__free_pages(pages, 1);
+}
+
 static void host_switch(struct kunit *test)
 {
 	const struct pamt_ops *first = active(), *ops;
@@ -369,6 +414,7 @@ static void host_switch_storm(struct kunit *test)
 static struct kunit_case host_cases[] = {
 	KUNIT_CASE(host_control_page),
 	KUNIT_CASE(host_cache),
+	KUNIT_CASE(host_count),
 	KUNIT_CASE(host_switch),
 	KUNIT_CASE(host_switch_refused),
 	KUNIT_CASE(host_switch_storm),

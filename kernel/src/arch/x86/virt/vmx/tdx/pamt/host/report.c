@@ -48,6 +48,59 @@ static u64 read_entry(struct pamt *p, unsigned long region, void *type)
 	return status;
 }
 
+bool pamt_host_count(bool on)
+{
+	unsigned int cpu;
+
+	lockdep_assert_held(&pamt_host_mutex);
+	if (on == static_key_enabled(&pamt_host_counting.key))
+		return false;
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(&pamt_host_calls, cpu), 0, sizeof(struct pamt_host_calls));
+	if (on)
+		static_branch_enable(&pamt_host_counting);
+	else
+		static_branch_disable(&pamt_host_counting);
+	return true;
+}
+
+void pamt_host_sum_calls(struct pamt_host_calls *sum)
+{
+	unsigned int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		sum->get += per_cpu(pamt_host_calls, cpu).get;
+		sum->put += per_cpu(pamt_host_calls, cpu).put;
+	}
+}
+
+int pamt_host_placement(struct pamt_placement *at)
+{
+	struct pamt *p = pamt_host.pamt;
+	unsigned int r, users;
+	unsigned long i;
+
+	lockdep_assert_held(&pamt_host_mutex);
+	memset(at, 0, sizeof(*at));
+	if (!p->ops->users)
+		return -EOPNOTSUPP;
+	for (r = 0; r < p->nr_ranges; r++) {
+		for (i = p->ranges[r].first; i < p->ranges[r].end; i++) {
+			at->regions++;
+			users = p->ops->users(p, i);
+			if (!users)
+				continue;
+			at->used++;
+			at->lone += users == 1;
+			at->users += users;
+			at->bin[min(fls(users) - 1, PAMT_PLACEMENT_BINS - 1)]++;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
 /* 1: the module has a pair for @region; 0: it has none; -EIO: it does not say. */
 static int module_has_pair(struct pamt *p, unsigned long region)
 {
