@@ -43,6 +43,7 @@ struct cell {
 	unsigned int workers;
 	u64 elapsed_ns;		/* without the pause of the snapshot */
 	u64 cpu_ns;		/* workers x elapsed */
+	u64 guest_ns;		/* on KVM: the longest life of a TD's programs, by its own clock */
 
 	struct hist fault;	/* of all groups */
 	struct hist group_fault[WL_GROUPS_MAX];

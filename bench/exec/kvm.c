@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A cell on KVM. Per TD a thread that is its VMM (create, run, tear down, lives), per
- * vCPU a thread inside KVM_RUN until its program is over, and the caller, which looks
- * at the number of pairs now and then.
- *
- * r->lock covers the states of TDs and the counters behind "who may go down". The
- * world page is written by guests: nothing here trusts it.
+ * vCPU a thread inside KVM_RUN until its program is over, and the caller, which watches
+ * (kvm_watch.c). See kvm_cell.h for who may touch what.
  */
 #define _GNU_SOURCE
-#include "exec/kvm.h"
+#include "exec/kvm_cell.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,65 +16,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "exec/kvm_td.h"
 #include "measure/clock.h"
 #include "measure/environment.h"
 #include "td/compile.h"
 
-#define PAIRS_NS 50000000ULL	/* between two looks at the number of pairs */
 #define KEYID_WAIT_NS 10000000000ULL
-#define STALL_NS 60000000000ULL	/* a program that is longer idle at a stretch is none */
 #define STACK_BYTES (256 << 10)
 
 volatile int kvm_interrupted;
 
-struct kvm_cell;
-
-struct task_vcpu {
-	struct task *task;
-	struct kvm_vcpu *v;
-	unsigned int cpu;
-	int out;	/* its thread has left KVM_RUN */
-};
-
-struct task {
-	struct kvm_cell *r;
-	pthread_t thread;
-	unsigned int index, group;
-	u64 start_at;
-	u64 lives_left;
-	u32 life;
-	unsigned int running;	/* vCPUs whose programs are not over */
-	struct kvm_td *td;
-	const struct kvm_td *shown;	/* the same, while watch() may look at it */
-	struct task_vcpu *vcpu;
-	unsigned int first_cpu;
-};
-
-struct kvm_cell {
-	const struct kvm_config *c;
-	const struct workload *wl;
-	struct cell *cell;
-	struct kvm_host host;
-	struct task *task;
-	unsigned int nr_tasks;
-	u64 start;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	unsigned int left;		/* tasks that are not over */
-	unsigned int alive, gone;	/* TDs that exist; that were torn down */
-	unsigned int making;		/* TDs that may have a KeyID, and do not exist yet */
-	unsigned int finite_left;	/* without a for-ever phase, with work to do */
-	unsigned int running_down[WL_GROUPS_MAX];
-	bool stop;
-	struct pair_event *event;
-	size_t nr_events, max_events;
-	u64 pairs;
-	u64 last_pulse, pulse_at;
-};
-
-/* The first reason is the one that is told. Takes the lock. */
-static void stop_run(struct kvm_cell *r, enum cell_status status, const char *reason)
+void kvm_stop_run(struct kvm_cell *r, enum cell_status status, const char *reason)
 {
 	pthread_mutex_lock(&r->lock);
 	if (r->cell->status == CELL_OK) {
@@ -90,8 +38,7 @@ static void stop_run(struct kvm_cell *r, enum cell_status status, const char *re
 	pthread_mutex_unlock(&r->lock);
 }
 
-__attribute__((format(printf, 2, 3)))
-static void fail_run(struct kvm_cell *r, const char *format, ...)
+void kvm_fail_run(struct kvm_cell *r, const char *format, ...)
 {
 	char text[sizeof(r->cell->reason)];
 	va_list ap;
@@ -99,11 +46,10 @@ static void fail_run(struct kvm_cell *r, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	stop_run(r, CELL_FAILED, text);
+	kvm_stop_run(r, CELL_FAILED, text);
 }
 
-/* Wait for a change, at most @ns. With the lock held. */
-static void wait_change(struct kvm_cell *r, u64 ns)
+void kvm_wait_change(struct kvm_cell *r, u64 ns)
 {
 	struct timespec ts;
 
@@ -121,10 +67,15 @@ static void *vcpu_main(void *arg)
 	struct task_vcpu *tv = arg;
 	struct task *t = tv->task;
 
-	int ret = kvm_vcpu_run(tv->v);
+	int ret;
 
+	do {
+		kvm_gate_enter(t->r);
+		ret = kvm_vcpu_run(tv->v);
+		kvm_gate_leave(t->r);
+	} while (ret == -ERESTART);
 	if (ret && ret != -EINTR)
-		fail_run(t->r, "TD %u: %s", t->index, t->td->error);
+		kvm_fail_run(t->r, "TD %u: %s", t->index, t->td->error);
 	pthread_mutex_lock(&t->r->lock);
 	if (!--t->running)
 		pthread_cond_broadcast(&t->r->changed);
@@ -150,14 +101,20 @@ static bool start_vcpu(struct task *t, unsigned int i)
 	err = pthread_create(&tv->v->thread, &attr, vcpu_main, tv);
 	pthread_attr_destroy(&attr);
 	if (err)
-		fail_run(t->r, "TD %u: no thread on CPU %u for vCPU %u: %s", t->index, tv->cpu, i,
-			 strerror(err));
+		kvm_fail_run(t->r, "TD %u: no thread on CPU %u for vCPU %u: %s", t->index, tv->cpu, i,
+			     strerror(err));
+	pthread_mutex_lock(&t->r->lock);
+	t->kickable += !err;
+	pthread_mutex_unlock(&t->r->lock);
 	return !err;
 }
 
 static void stop_vcpus(struct task *t, unsigned int started)
 {
 	t->td->leave = true;
+	pthread_mutex_lock(&t->r->lock);
+	t->kickable = 0;
+	pthread_mutex_unlock(&t->r->lock);
 	for (unsigned int i = 0; i < started; i++) {
 		while (!__atomic_load_n(&t->vcpu[i].out, __ATOMIC_ACQUIRE)) {
 			kvm_vcpu_kick(t->vcpu[i].v);
@@ -190,7 +147,7 @@ static struct td_program **compile(struct task *t)
 
 	for (unsigned int i = 0; p && i < vcpus; i++) {
 		if (td_compile(w, t->group, i, life_seed(t), &p[i], &err)) {
-			fail_run(t->r, "%s", err.text);
+			kvm_fail_run(t->r, "%s", err.text);
 			free_programs(p, i);
 			return NULL;
 		}
@@ -216,7 +173,9 @@ static int create(struct task *t, const struct kvm_td_config *c, char *err, size
 	for (;;) {
 		r->making++;
 		pthread_mutex_unlock(&r->lock);
+		kvm_gate_enter(r);
 		ret = kvm_td_create(&r->host, c, &t->td, err, size);
+		kvm_gate_leave(r);
 		pthread_mutex_lock(&r->lock);
 		r->making--;
 		r->alive += !ret;
@@ -229,7 +188,7 @@ static int create(struct task *t, const struct kvm_td_config *c, char *err, size
 		wait = (r->alive || r->making || gone) && !r->stop &&
 		       clock_ns() < since + patience;
 		if (wait)
-			wait_change(r, 20000000);
+			kvm_wait_change(r, 20000000);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return ret;
@@ -240,6 +199,8 @@ static bool make_td(struct task *t)
 	const struct wl_td *g = &t->r->wl->tds[t->group];
 	struct td_program **p = compile(t);
 	struct kvm_td_config c = {
+		.number = t->index + 1,
+		.pause = &t->r->gate.closed,
 		.memory = g->memory,
 		.image = g->image,
 		.vcpus = g->vcpus,
@@ -253,7 +214,7 @@ static bool make_td(struct task *t)
 	ret = create(t, &c, err, sizeof(err));
 	free_programs(p, g->vcpus);
 	if (ret) {
-		fail_run(t->r, "TD %u: %s", t->index, err);
+		kvm_fail_run(t->r, "TD %u: %s", t->index, err);
 		return false;
 	}
 	pthread_mutex_lock(&t->r->lock);
@@ -284,6 +245,7 @@ static void collect_td(struct task *t)
 {
 	struct cell *c = t->r->cell;
 	const struct vcpu_box *failed = NULL;
+	u64 start = ~0ull, end = 0, khz = 0;
 
 	pthread_mutex_lock(&t->r->lock);
 	for (unsigned int i = 0; i < t->td->vcpus; i++) {
@@ -291,6 +253,9 @@ static void collect_td(struct task *t)
 
 		if (box->state == TD_VCPU_FAILED)
 			failed = box;
+		start = min(start, (u64)box->start_tsc);
+		end = max(end, (u64)box->end_tsc);
+		khz = box->tsc_khz;
 		add_box(&c->fault, box);
 		add_box(&c->group_fault[t->group], box);
 		c->mean[t->group].sum_ns += box->hist_sum;
@@ -298,9 +263,11 @@ static void collect_td(struct task *t)
 		c->sum.pages += box->accepts;
 		c->sum.flips += box->conversions / 2;
 	}
+	if (khz && end > start)
+		c->guest_ns = max(c->guest_ns, (u64)((double)(end - start) * 1e6 / khz));
 	pthread_mutex_unlock(&t->r->lock);
 	if (failed)
-		fail_run(t->r, "TD %u: the program of vCPU %u ended with error %d", t->index,
+		kvm_fail_run(t->r, "TD %u: the program of vCPU %u ended with error %d", t->index,
 			 (unsigned int)(failed - t->td->vcpu_box), failed->error);
 }
 
@@ -311,7 +278,7 @@ static void wait_for_programs(struct task *t)
 	pthread_mutex_lock(&r->lock);
 	t->shown = t->td;
 	while (t->running && !r->stop)
-		wait_change(r, 1000000000);
+		kvm_wait_change(r, 1000000000);
 	t->shown = NULL;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -329,7 +296,7 @@ static bool may_go_down(const struct task *t)
 }
 
 /* The programs of this life are over: tell, and wait for those that go down together. */
-static void programs_over(struct task *t)
+static void programs_over(struct task *t, bool made)
 {
 	struct kvm_cell *r = t->r;
 
@@ -341,8 +308,10 @@ static void programs_over(struct task *t)
 		pthread_cond_broadcast(&r->changed);
 	}
 	while (!may_go_down(t))
-		wait_change(r, 1000000000);
+		kvm_wait_change(r, 1000000000);
 	pthread_mutex_unlock(&r->lock);
+	if (made)
+		kvm_shot(r);
 }
 
 static void live(struct task *t)
@@ -358,14 +327,16 @@ static void live(struct task *t)
 		wait_for_programs(t);
 	if (!made || READ_ONCE(t->r->stop))
 		t->lives_left = 1;
-	programs_over(t);
+	programs_over(t, made);
 	t->lives_left--;
 	if (!made)
 		return;
 	stop_vcpus(t, started);
 	collect_td(t);
+	kvm_gate_enter(t->r);
 	kvm_td_free(t->td);
 	t->td = NULL;
+	kvm_gate_leave(t->r);
 	pthread_mutex_lock(&t->r->lock);
 	t->r->alive--;
 	t->r->gone++;
@@ -397,7 +368,7 @@ static void *task_main(void *arg)
 	pin_vmm(t);
 	pthread_mutex_lock(&r->lock);
 	while (!r->stop && (now = clock_ns()) < r->start + t->start_at)
-		wait_change(r, r->start + t->start_at - now);
+		kvm_wait_change(r, r->start + t->start_at - now);
 	pthread_mutex_unlock(&r->lock);
 	while (t->lives_left)
 		live(t);
@@ -406,109 +377,6 @@ static void *task_main(void *arg)
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
-}
-
-/* ---------------------------------------------------------------- watching */
-
-static void watch_pairs(struct kvm_cell *r)
-{
-	u64 now = clock_ns(), pairs = kvm_pairs(r->c);
-
-	if (r->nr_events == r->max_events) {
-		size_t max = r->max_events ? 2 * r->max_events : 256;
-		struct pair_event *e = realloc(r->event, max * sizeof(*e));
-
-		if (!e)
-			return;
-		r->event = e;
-		r->max_events = max;
-	}
-	r->event[r->nr_events++] = (struct pair_event){
-		.ns = now - r->start, .delta = (s64)(pairs - r->pairs),
-	};
-	r->pairs = pairs;
-}
-
-/* Does anything in this run still move? TDs that come and go, touches, timers. */
-static u64 pulse(const struct kvm_cell *r)
-{
-	u64 sum = r->gone + r->cell->sum.tds;
-
-	for (unsigned int i = 0; i < r->nr_tasks; i++) {
-		const struct kvm_td *td = r->task[i].shown;
-
-		for (unsigned int v = 0; td && v < td->vcpus; v++)
-			sum += td->vcpu_box[v].accepts + td->vcpu_box[v].conversions +
-			       td->vcpu_box[v].idles + td->vcpu_box[v].state;
-	}
-	return sum;
-}
-
-/* The first vCPU whose program is not over, in words. */
-static void describe_stuck(const struct kvm_cell *r, char *text, size_t size)
-{
-	snprintf(text, size, "no program is running");
-	for (unsigned int i = 0; i < r->nr_tasks; i++) {
-		const struct kvm_td *td = r->task[i].shown;
-
-		for (unsigned int v = 0; td && v < td->vcpus; v++) {
-			const struct vcpu_box *b = &td->vcpu_box[v];
-
-			if (b->state >= TD_VCPU_DONE)
-				continue;
-			snprintf(text, size, "TD %u vCPU %u %s in phase %u after %" PRIu64
-				 " touches, %" PRIu64 " conversions, %" PRIu64 " halts, %" PRIu64
-				 " interrupts", i, v, b->state == TD_VCPU_NEW ? "has not begun," : "is",
-				 b->phase, b->touches, b->conversions, b->idles, b->interrupts);
-			return;
-		}
-	}
-}
-
-static void watch_pulse(struct kvm_cell *r)
-{
-	u64 now = clock_ns(), beat;
-	char text[200] = "";
-
-	pthread_mutex_lock(&r->lock);
-	beat = pulse(r);
-	if (beat != r->last_pulse)
-		r->pulse_at = now;
-	r->last_pulse = beat;
-	if (now > r->pulse_at + (r->c->stall_ns ? r->c->stall_ns : STALL_NS) && !r->stop)
-		describe_stuck(r, text, sizeof(text));
-	pthread_mutex_unlock(&r->lock);
-	if (text[0])
-		fail_run(r, "nothing moves any more: %s", text);
-}
-
-static void interrupt(struct kvm_cell *r)
-{
-	char where[200], text[sizeof(r->cell->reason)];
-
-	pthread_mutex_lock(&r->lock);
-	describe_stuck(r, where, sizeof(where));
-	pthread_mutex_unlock(&r->lock);
-	snprintf(text, sizeof(text), "interrupted: %s", where);
-	stop_run(r, CELL_INTERRUPTED, text);
-}
-
-static void watch(struct kvm_cell *r)
-{
-	bool over = false;
-
-	r->pulse_at = clock_ns();
-	while (!over) {
-		watch_pairs(r);
-		watch_pulse(r);
-		if (kvm_interrupted)
-			interrupt(r);
-		pthread_mutex_lock(&r->lock);
-		if (r->left)
-			wait_change(r, PAIRS_NS);
-		over = !r->left;
-		pthread_mutex_unlock(&r->lock);
-	}
 }
 
 /* ------------------------------------------------------------------- setup */
@@ -585,13 +453,13 @@ static void run_tasks(struct kvm_cell *r)
 
 		if (!err)
 			continue;
-		fail_run(r, "no thread for TD %u: %s", started, strerror(err));
+		kvm_fail_run(r, "no thread for TD %u: %s", started, strerror(err));
 		pthread_mutex_lock(&r->lock);
 		r->left -= r->nr_tasks - started;
 		pthread_mutex_unlock(&r->lock);
 		break;
 	}
-	watch(r);
+	kvm_watch(r);
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(r->task[i].thread, NULL);
 }
@@ -608,9 +476,8 @@ static void run_cell(struct kvm_cell *r)
 {
 	struct cell *cell = r->cell;
 	struct cpu_times before_times, after_times;
-	struct pamt_stats *before = calloc(1, sizeof(*before));
+	struct kvm_stats *before = calloc(1, sizeof(*before));
 	bool timed = !environment_cpu_times(&before_times);
-	u64 first_pairs;
 
 	if (!before || init_tasks(r)) {
 		cell->status = CELL_FAILED;
@@ -620,15 +487,20 @@ static void run_cell(struct kvm_cell *r)
 	}
 	init_world(r);
 	kvm_stats_begin(r->c, before);
-	first_pairs = kvm_pairs(r->c);
+	kvm_audit(r->c, before, cell, "before the cell");
+	/* figures of a host that is broken already are none */
+	if (cell->status != CELL_OK) {
+		free(before);
+		return;
+	}
 	run_tasks(r);
-	cell->elapsed_ns = clock_ns() - r->start;
+	cell->elapsed_ns = clock_ns() - r->start - r->paused_ns;
 	cell->cpu_ns = cell->elapsed_ns * r->c->nr_cpus;
 	if (timed && !environment_cpu_times(&after_times))
 		cell->steal_pct = environment_steal_pct(&before_times, &after_times);
+	kvm_audit(r->c, before, cell, "after the cell");
 	kvm_stats_end(r->c, before, cell);
-	cell_pairs(cell, r->event, r->nr_events, first_pairs);
-	kvm_audit(r->c, cell);
+	cell_pairs(cell, r->event, r->nr_events, before->pairs);
 	free(before);
 }
 

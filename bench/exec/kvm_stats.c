@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel counted during a cell, and whether it adds up when no TD is left.
+ * What the kernel counted during a cell, and whether it adds up when no TD is there:
+ * the kernel's counts, what the TDX module answers, and what an emulated one has.
  */
 #include "exec/kvm.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -141,10 +143,34 @@ static void read_hist(const char *text, const char *name, struct pamt_hist *to)
 	free(h);
 }
 
-void kvm_stats_begin(const struct kvm_config *c, struct pamt_stats *before)
+bool kvm_emulated(const struct kvm_config *c)
 {
+	char *text = c->emu_dir ? kernel_stats_read(c->emu_dir, "census") : NULL;
+
+	free(text);
+	return text;
+}
+
+void kvm_stats_begin(const struct kvm_config *c, struct kvm_stats *before)
+{
+	if (kvm_emulated(c))
+		kernel_stats_write(c->stats_dir, "count", "1");
 	kernel_stats_write(c->stats_dir, "reset", "1");
-	read_stats(c, before);
+	read_stats(c, &before->s);
+	before->pairs = kvm_pairs(c);
+}
+
+/* There while they are counted. */
+static void read_calls(const struct kvm_config *c, struct cell *cell)
+{
+	char *text = kernel_stats_read(c->stats_dir, "stats");
+
+	cell->sum.gets = text ? kernel_stats_get(text, "get") : 0;
+	cell->sum.puts = text ? kernel_stats_get(text, "put") : 0;
+	free(text);
+	if (cell->sum.gets != cell->sum.puts && !cell->stats.leaked)
+		kvm_violation(cell, "%" PRIu64 " gets and %" PRIu64 " puts, and nothing was leaked",
+			      cell->sum.gets, cell->sum.puts);
 }
 
 static void read_memory(const struct kvm_config *c, struct cell *cell)
@@ -160,15 +186,18 @@ static void read_memory(const struct kvm_config *c, struct cell *cell)
 	free(text);
 }
 
-void kvm_stats_end(const struct kvm_config *c, const struct pamt_stats *before,
+void kvm_stats_end(const struct kvm_config *c, const struct kvm_stats *before,
 		   struct cell *cell)
 {
 	struct pamt_stats *s = &cell->stats;
 	char *text = kernel_stats_read(c->stats_dir, "histograms");
 
 	read_stats(c, s);
-	s->install -= before->install;
-	s->remove -= before->remove;
+	s->install -= before->s.install;
+	s->remove -= before->s.remove;
+	if (s->leaked)
+		kvm_violation(cell, "%" PRIu64 " pairs were leaked", s->leaked);
+	read_calls(c, cell);
 	if (text) {
 		read_hist(text, "wait", &s->wait);
 		read_hist(text, "get", &s->get_ns);
@@ -180,12 +209,16 @@ void kvm_stats_end(const struct kvm_config *c, const struct pamt_stats *before,
 
 /* ------------------------------------------------------------------- audit */
 
-static void violation(struct cell *cell, const char *text)
+void kvm_violation(struct cell *cell, const char *format, ...)
 {
+	va_list ap;
+
 	if (cell->status == CELL_VIOLATION)
 		return;
 	cell->status = CELL_VIOLATION;
-	snprintf(cell->reason, sizeof(cell->reason), "%s", text);
+	va_start(ap, format);
+	vsnprintf(cell->reason, sizeof(cell->reason), format, ap);
+	va_end(ap);
 }
 
 static u64 wait_for_no_tds(const struct kvm_config *c)
@@ -204,51 +237,143 @@ static u64 wait_for_no_tds(const struct kvm_config *c)
 	return tds;
 }
 
-void kvm_audit(const struct kvm_config *c, struct cell *cell)
-{
-	u64 tds = wait_for_no_tds(c), counted, mismatches;
-	char text[200], *audit;
+/* What the module has when no TD exists: nothing but pairs. */
+static const char *const none_left[] = { "tdr", "tdcx", "tdvpr", "sept", "private", "hkids",
+					 "locked" };
+/* What must never have happened since the boot. */
+static const char *const never[] = { "stale_tlb", "ownership", "contents", "image", "fatal" };
 
-	if (tds) {
-		snprintf(text, sizeof(text), "%" PRIu64 " TDs still exist after the last was closed",
-			 tds);
-		violation(cell, text);
+static void audit_events(const struct kvm_config *c, struct cell *cell, const char *when)
+{
+	char *text = kernel_stats_read(c->emu_dir, "events");
+
+	for (size_t i = 0; text && i < ARRAY_SIZE(never); i++)
+		if (kernel_stats_get(text, never[i]))
+			kvm_violation(cell, "%s: the module has seen \"%s\" %" PRIu64 " times", when,
+				      never[i], kernel_stats_get(text, never[i]));
+	free(text);
+}
+
+/* The emulated module's own records. @pairs: what the kernel counts. */
+static void audit_module(const struct kvm_config *c, struct cell *cell, u64 pairs,
+			 const char *when)
+{
+	char *census = c->emu_dir ? kernel_stats_read(c->emu_dir, "census") : NULL;
+	u64 has;
+
+	if (!census)
 		return;
+	for (size_t i = 0; i < ARRAY_SIZE(none_left); i++) {
+		has = kernel_stats_get(census, none_left[i]);
+		if (has)
+			kvm_violation(cell, "%s: no TD exists, and the module has %" PRIu64 " %s", when,
+				      has, none_left[i]);
 	}
-	/* not there without Dynamic PAMT */
-	audit = kernel_stats_read(c->stats_dir, "audit");
+	has = kernel_stats_get(census, "pairs");
+	if (has != pairs)
+		kvm_violation(cell, "%s: the kernel counts %" PRIu64 " pairs, the module has %" PRIu64,
+			      when, pairs, has);
+	if (kernel_stats_get(census, "pamt_pages") != 2 * has)
+		kvm_violation(cell, "%s: %" PRIu64 " pairs in the module, and %" PRIu64
+			      " pages in its bitmap", when, has, kernel_stats_get(census, "pamt_pages"));
+	free(census);
+	audit_events(c, cell, when);
+}
+
+/* What the module answers about each region. Not there without Dynamic PAMT. */
+static void audit_regions(const struct kvm_config *c, struct cell *cell, u64 pairs,
+			  const char *when)
+{
+	char *audit = kernel_stats_read(c->stats_dir, "audit");
+	u64 counted, mismatches, with_pair;
+
 	if (!audit)
 		return;
 	counted = kernel_stats_get(audit, "counted");
 	mismatches = kernel_stats_get(audit, "mismatches");
+	with_pair = kernel_stats_get(audit, "with_pair");
 	if (mismatches)
-		snprintf(text, sizeof(text), "counts and the TDX module disagree on %" PRIu64
-			 " regions", mismatches);
+		kvm_violation(cell, "%s: counts and the TDX module disagree on %" PRIu64 " regions", when,
+			      mismatches);
 	else if (counted)
-		snprintf(text, sizeof(text), "%" PRIu64 " regions have users, and no TD exists",
-			 counted);
-	else if (cell->stats.leaked)
-		snprintf(text, sizeof(text), "%" PRIu64 " pairs were leaked", cell->stats.leaked);
-	if (mismatches || counted || cell->stats.leaked)
-		violation(cell, text);
+		kvm_violation(cell, "%s: %" PRIu64 " regions have users, and no TD exists", when,
+			      counted);
+	else if (with_pair != pairs)
+		kvm_violation(cell, "%s: the kernel counts %" PRIu64 " pairs, the module tells of %" PRIu64,
+			      when, pairs, with_pair);
 	free(audit);
+}
+
+void kvm_audit(const struct kvm_config *c, const struct kvm_stats *before, struct cell *cell,
+	       const char *when)
+{
+	u64 tds = wait_for_no_tds(c), pairs;
+	struct pamt_stats *now;
+
+	if (tds) {
+		kvm_violation(cell, "%s: %" PRIu64 " TDs still exist", when, tds);
+		return;
+	}
+	pairs = kvm_pairs(c);
+	audit_regions(c, cell, pairs, when);
+	audit_module(c, cell, pairs, when);
+	now = calloc(1, sizeof(*now));
+	if (!now)
+		return;
+	read_stats(c, now);
+	if (before->pairs + (now->install - before->s.install) !=
+	    pairs + (now->remove - before->s.remove))
+		kvm_violation(cell, "%s: %" PRIu64 " pairs at first, %" PRIu64 " installs and %" PRIu64
+			      " removes since, and %" PRIu64 " pairs", when, before->pairs,
+			      now->install - before->s.install, now->remove - before->s.remove, pairs);
+	free(now);
 }
 
 /* -------------------------------------------------------------------- JSON */
 
-/* The kernel counts slow gets and puts only, and knows of no TD what it waited. */
+/* What is not known from outside of the kernel: it does not know of whom it waits for. */
 static const char *const unknown[] = {
-	"get_count", "put_count", "pamt_ns_per_page", "fairness", "busy_other", "overrun_count",
-	"overrun_pct", "stall_count", "saved_per_td_bytes", "lone_region_pct",
+	"pamt_ns_per_page", "fairness", "busy_other", "overrun_count", "overrun_pct", "stall_count",
 };
+
+static void set_null(json_t *object, const char *key)
+{
+	if (json_object_get(object, key))
+		json_object_set_new(object, key, json_null());
+}
+
+/* Waiting per fault is known of all TDs together. */
+static void set_waits(json_t *m, const struct cell *cell, const struct workload *w)
+{
+	u64 ns = cell->stats.wait_ns[0] + cell->stats.wait_ns[1];
+	char key[WL_NAME_MAX + 32];
+
+	for (unsigned int g = 0; g < w->nr_tds; g++) {
+		snprintf(key, sizeof(key), "%s.wait_per_fault_ns", w->tds[g].name);
+		set_null(m, key);
+	}
+	json_object_set_new(m, "wait_per_fault_ns",
+			    cell->fault.count ? json_real((double)ns / cell->fault.count) :
+						json_null());
+}
 
 json_t *kvm_cell_json(const struct cell *cell, const struct workload *w, const char *strategy,
 		      int block, u64 seed)
 {
 	json_t *o = cell_json(cell, w, strategy, block, seed);
-	json_t *m = json_object_get(o, "metrics");
+	json_t *m = json_object_get(o, "metrics"), *td;
+	size_t i;
 
-	for (size_t i = 0; m && i < ARRAY_SIZE(unknown); i++)
-		json_object_set_new(m, unknown[i], json_null());
+	if (!m)
+		return o;
+	for (i = 0; i < ARRAY_SIZE(unknown); i++)
+		set_null(m, unknown[i]);
+	if (!cell->sum.gets) {
+		set_null(m, "get_count");
+		set_null(m, "put_count");
+	}
+	set_waits(m, cell, w);
+	json_array_foreach(json_object_get(o, "tds"), i, td)
+		set_null(td, "wait_ns");
 	return o;
 }

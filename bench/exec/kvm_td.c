@@ -185,7 +185,7 @@ static void fill_cpuid(const struct kvm_host *host, const struct abi_tdx_capabil
 	}
 }
 
-static int init_vm(struct errors *e, struct kvm_td *td)
+static int init_vm(struct errors *e, struct kvm_td *td, uint64_t number)
 {
 	size_t entries = CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
 	struct abi_tdx_capabilities *caps = calloc(1, sizeof(*caps) + entries);
@@ -202,6 +202,7 @@ static int init_vm(struct errors *e, struct kvm_td *td)
 		goto out;
 	init->attributes = caps->supported_attrs & ABI_TDX_ATTR_SEPT_VE_DISABLE;
 	init->xfam = caps->supported_xfam & 3;
+	init->mrownerconfig[0] = number;
 	fill_cpuid(td->host, caps, &init->cpuid);
 	ret = tdx(e, td->fd, ABI_TDX_INIT_VM, 0, (uint64_t)init, "KVM_TDX_INIT_VM");
 	if (ret == -ENOSPC)
@@ -435,6 +436,7 @@ static struct kvm_td *new_td(const struct kvm_host *host, const struct kvm_td_co
 	td->vcpus = c->vcpus;
 	td->memory = c->memory;
 	td->image_bytes = c->image;
+	td->pause = c->pause;
 	td->fd = td->memory_fd = td->image_fd = -1;
 	pthread_mutex_init(&td->lock, NULL);
 	td->vcpu = calloc(c->vcpus, sizeof(*td->vcpu));
@@ -472,7 +474,7 @@ int kvm_td_create(const struct kvm_host *host, const struct kvm_td_config *c, st
 	if (!ret)
 		ret = create_vm(&e, td);
 	if (!ret)
-		ret = init_vm(&e, td);
+		ret = init_vm(&e, td, c->number);
 	if (!ret)
 		ret = add_memory(&e, td);
 	for (unsigned int i = 0; i < c->vcpus && !ret; i++)

@@ -51,11 +51,14 @@ struct kvm_td {
 	struct vcpu_box *vcpu_box;
 	struct kvm_vcpu *vcpu;
 	volatile bool leave;	/* vCPU threads: return */
+	const volatile bool *pause;	/* the caller's, may be NULL: return, and come again */
 	pthread_mutex_t lock;
 	char error[KVM_ERROR_MAX];	/* the first failure of a vCPU; "": none */
 };
 
 struct kvm_td_config {
+	uint64_t number;	/* in MROWNERCONFIG, for who looks in from outside */
+	const volatile bool *pause;
 	uint64_t memory;	/* of the programs */
 	uint64_t image;		/* bytes of it to be measured in, all zero */
 	unsigned int vcpus;
@@ -77,7 +80,7 @@ void kvm_td_free(struct kvm_td *td);
 
 /*
  * Run the vCPU until its program is over (0; its box says how it ended), or td->leave
- * is set and the thread gets the signal KVM_KICK_SIGNAL (-EINTR), or it fails: then
+ * (-EINTR) or *td->pause (-ERESTART) is set and the thread is kicked, or it fails: then
  * -errno, with td->error.
  */
 int kvm_vcpu_run(struct kvm_vcpu *v);

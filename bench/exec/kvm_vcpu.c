@@ -176,8 +176,12 @@ int kvm_vcpu_run(struct kvm_vcpu *v)
 	int ret = 0, err;
 
 	while (!ret) {
+		/* of an earlier kick; a later one is seen below, or sends KVM_RUN back */
+		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (td->leave)
 			return -EINTR;
+		if (td->pause && *td->pause)
+			return -ERESTART;
 		if (!ioctl(v->fd, KVM_RUN, 0)) {
 			ret = on_exit(v);
 			continue;

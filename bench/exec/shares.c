@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who uses the page pairs: each installed pair is divided over the pages in use
- * in its region, as PSS divides a shared page over its mappers. All integers, so
- * that the parts sum to the whole exactly.
+ * in its region (share_out.h).
  */
+#include "exec/share_out.h"
 #include "exec/world.h"
 
 #include <math.h>
@@ -56,28 +56,18 @@ static void count_users(struct world *w, u64 hpa, const struct world_share *shar
 	}
 }
 
-/* PAIR_BYTES over the users in proportion; what does not divide to the largest remainders. */
 static void divide(const struct region_users *u, struct world_share *share)
 {
-	u64 rem[REGION_PAGES], left = PAIR_BYTES;
-	unsigned int j, best;
+	static u64 *bytes[REGION_PAGES], rem[REGION_PAGES];
+	static unsigned int pages[REGION_PAGES];
+	unsigned int j;
 
 	for (j = 0; j < u->nr; j++) {
-		u64 part = PAIR_BYTES * u->user[j].pages;
-
-		share[u->user[j].share].bytes += part / u->total;
 		share[u->user[j].share].pages += u->user[j].pages;
-		rem[j] = part % u->total;
-		left -= part / u->total;
+		bytes[j] = &share[u->user[j].share].bytes;
+		pages[j] = u->user[j].pages;
 	}
-	while (left) {
-		for (best = 0, j = 1; j < u->nr; j++)
-			if (rem[j] > rem[best])
-				best = j;
-		share[u->user[best].share].bytes++;
-		rem[best] = 0;
-		left--;
-	}
+	share_out(PAIR_BYTES, u->nr, pages, bytes, rem);
 }
 
 u64 world_shares(struct world *w, struct world_share *share, unsigned int nr)

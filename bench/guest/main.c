@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exec/kvm_place.h"
 #include "guest/guest.h"
 #include "measure/clock.h"
 #include "measure/kernel_stats.h"
@@ -184,7 +186,21 @@ static void on_term(int sig)
 	kvm_interrupted = 1;
 }
 
-static int run_cell(const struct cell_line *l)
+/* The lines of samples.jsonl say how memory was. */
+static void add_placement(json_t *j, double free_2m_pct)
+{
+	json_object_set_new(j, "fragmented", json_boolean(place_fragmented()));
+	if (isfinite(free_2m_pct))
+		json_object_set_new(j, "free_2m_pct", json_real(free_2m_pct));
+}
+
+/* For whoever knows when this host was started. */
+static void tell_running(void)
+{
+	send_sample(json_pack("{s:s,s:b}", "kind", "host", "first_td", 1));
+}
+
+static int run_cell(const struct cell_line *l, bool first)
 {
 	struct sigaction sa = { .sa_handler = on_term };
 	struct td_error err;
@@ -192,8 +208,12 @@ static int run_cell(const struct cell_line *l)
 	struct cell *cell = cell_new();
 	struct kvm_config c = {
 		.workload = w, .strategy = l->strategy, .stats_dir = KERNEL_STATS_DIR,
+		.emu_dir = KERNEL_EMU_DIR,
 		.cpu = guest_cpus, .nr_cpus = guest_nr_cpus, .seed = l->seed,
+		.running = first ? tell_running : NULL,
 	};
+	double free_2m_pct;
+	json_t *j;
 	int ret;
 
 	if (!w || !cell) {
@@ -204,9 +224,12 @@ static int run_cell(const struct cell_line *l)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	clock_init();
+	free_2m_pct = place_free_2m_pct();
 	kvm_run(&c, cell);
 	tell(w, l, cell);
-	send_sample(kvm_cell_json(cell, w, l->strategy, l->block, l->seed));
+	j = kvm_cell_json(cell, w, l->strategy, l->block, l->seed);
+	add_placement(j, free_2m_pct);
+	send_sample(j);
 	ret = cell->status == CELL_VIOLATION ? EXIT_REGRESSED :
 	      cell->status == CELL_FAILED || cell->status == CELL_INTERRUPTED ? EXIT_ENVIRONMENT :
 									EXIT_FINE;
@@ -223,18 +246,35 @@ static time_t cell_seconds(void)
 	return number(text, &seconds) && seconds ? (time_t)seconds : CELL_SECONDS;
 }
 
+/* Memory as the workload wants it, where it can be had; the cell runs anyway. */
+static void place(const struct cell_line *l)
+{
+	struct td_error error;
+	struct workload *w = place_can() ? load(l, &error) : NULL;
+	char err[128];
+
+	if (w && !place_wants(w))
+		place_release();
+	else if (w && place_fragment(w, err, sizeof(err)))
+		fprintf(stderr, "dpamt-guest: %s: %s\n", w->name, err);
+	workload_free(w);
+}
+
 /* 0, or the exit code of the process that ran the cell. */
 static int run_line(const struct cell_line *l)
 {
 	time_t start = time(NULL), limit = cell_seconds();
+	static bool begun;
 	int status = 0;
 	char reason[96];
 	pid_t child;
 
+	place(l);
 	fflush(NULL);
 	child = fork();
 	if (!child)
-		_exit(run_cell(l));
+		_exit(run_cell(l, !begun));
+	begun = true;
 	while (child > 0 && !waitpid(child, &status, WNOHANG)) {
 		if (time(NULL) - start > limit)
 			kill(child, time(NULL) - start > limit + CELL_GRACE ? SIGKILL : SIGTERM);
@@ -284,6 +324,32 @@ static int run_file(const char *path)
 	free(text);
 	fclose(f);
 	return worst;
+}
+
+/* "dpamt.rate" on the kernel's command line: what a fault takes here, before the cells. */
+static void measure_rate(void)
+{
+	char *words = kernel_stats_read("/proc", "cmdline"), *text, now[32] = "";
+	struct kvm_config c = {
+		.stats_dir = KERNEL_STATS_DIR, .emu_dir = KERNEL_EMU_DIR, .strategy = now,
+		.cpu = guest_cpus, .nr_cpus = guest_nr_cpus,
+	};
+	bool wanted = words && strstr(words, "dpamt.rate");
+	char err[256];
+	double rate;
+
+	free(words);
+	text = wanted ? kernel_stats_read(KERNEL_STATS_DIR, "strategy") : NULL;
+	if (text && kernel_stats_choice(text, now, sizeof(now))) {
+		clock_init();
+		rate = kvm_fault_rate(&c, err, sizeof(err));
+		if (rate)
+			send_sample(json_pack("{s:s,s:f,s:s}", "kind", "host", "faults_per_sec", rate,
+					      "faults_strategy", now));
+		else
+			fprintf(stderr, "dpamt-guest: faults per second: %s\n", err);
+	}
+	free(text);
 }
 
 /* ------------------------------------------------------------- process 1 */
@@ -362,6 +428,8 @@ static int run(verb_t verb, const char *cells, int argc, char **argv)
 		guest_say("%s", err);
 		return EXIT_ENVIRONMENT;
 	}
+	if (!verb)
+		measure_rate();
 	return verb ? verb(argc - 2, argv + 2) : run_file(cells);
 }
 

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define KERNEL_STATS_DIR "/sys/kernel/debug/tdx_pamt"
+/* Of the emulated TDX module. */
+#define KERNEL_EMU_DIR "/sys/kernel/debug/tdx_emu"
 #define KERNEL_HIST_BINS 2048
 
 struct kernel_hist {

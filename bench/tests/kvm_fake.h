@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -74,6 +75,8 @@ static struct {
 	uint64_t fault_shift;		/* memory faults are told of another place */
 	uint64_t faults;
 	uint64_t stuck_vcpu;		/* the vCPU that runs as the n-th does not */
+	unsigned int running;		/* vCPUs inside KVM_RUN */
+	unsigned int moving;		/* who ran or was made while "regions" was opened */
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool fake_fails(uint64_t call)
@@ -86,16 +89,38 @@ static bool fake_fails(uint64_t call)
 	return true;
 }
 
+/* The module's regions are read while nothing moves. */
+static void fake_owners(void)
+{
+	fake.moving += __atomic_load_n(&fake.running, __ATOMIC_RELAXED);
+	for (int i = 0; i < FAKE_VMS; i++)
+		fake.moving += fake.vm[i].keyed && !fake.vm[i].finalised;
+}
+
+/* While a TD can run, FILE.live is what FILE says, where there is one. */
+static const char *fake_path(const char *path, char *live, size_t size)
+{
+	bool any = false;
+
+	for (int i = 0; i < FAKE_VMS; i++)
+		any |= fake.vm[i].finalised;
+	snprintf(live, size, "%s.live", path);
+	return any && !access(live, R_OK) ? live : path;
+}
+
 int open(const char *path, int flags, ...)
 {
+	char live[256];
 	va_list ap;
 	int mode;
 
 	va_start(ap, flags);
 	mode = flags & O_CREAT ? va_arg(ap, int) : 0;
 	va_end(ap);
+	if (strstr(path, "/regions"))
+		fake_owners();
 	if (strcmp(path, "/dev/kvm"))
-		return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+		return syscall(SYS_openat, AT_FDCWD, fake_path(path, live, sizeof(live)), flags, mode);
 	return fake_fails(FAKE_OPEN) ? -1 : memfd_create("fake-kvm", MFD_CLOEXEC);
 }
 
@@ -518,7 +543,12 @@ static int fake_kvm_run(int fd)
 		return 0;
 	}
 	pthread_mutex_unlock(&fake.lock);
-	return ret ? ret : fake_run(v);
+	if (!ret) {
+		__atomic_fetch_add(&fake.running, 1, __ATOMIC_RELAXED);
+		ret = fake_run(v);
+		__atomic_fetch_sub(&fake.running, 1, __ATOMIC_RELAXED);
+	}
+	return ret;
 }
 
 int ioctl(int fd, unsigned long request, ...)

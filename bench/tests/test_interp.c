@@ -289,7 +289,7 @@ static void coverage(void)
 	static const char *const names[] = {
 		"boot-10x16g", "conversion-storm", "create-destroy", "fault-storm",
 		"fragmented",  "hot-spot",	   "huge",	     "full",
-		"minimal"};
+		"minimal",     "unfragmented"};
 	struct td_error err;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

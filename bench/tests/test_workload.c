@@ -18,7 +18,7 @@ static const char *const ship_dirs[] = {"workloads", NULL};
 static const char *const good_dirs[] = {FIXTURES "/workload/good", NULL};
 static const char *const shipped[] = {"boot-10x16g", "conversion-storm", "create-destroy",
 				      "fault-storm", "fragmented",	 "hot-spot",
-				      "huge"};
+				      "huge",	      "unfragmented"};
 #define NR_SHIPPED (sizeof(shipped) / sizeof(shipped[0]))
 
 static struct workload *load(const char *name, const char *const *dirs)
@@ -151,7 +151,7 @@ static void bad_files(void)
 	CHECK_STR(err.text, "/dev/null: not a regular file");
 	CHECK_EQ(workload_load("boot", ship_dirs, &w, &err), -ENOENT);
 	CHECK_STR(err.text, "unknown workload \"boot\"; valid: boot-10x16g, conversion-storm, "
-			    "create-destroy, fault-storm, fragmented, hot-spot, huge");
+			    "create-destroy, fault-storm, fragmented, hot-spot, huge, unfragmented");
 	CHECK_EQ(workload_load("", ship_dirs, &w, &err), -ENOENT);
 	CHECK_EQ(workload_load("..", ship_dirs, &w, &err), -ENOENT);
 	CHECK_EQ(workload_load("x", (const char *const[]){"nowhere", NULL}, &w, &err), -ENOENT);

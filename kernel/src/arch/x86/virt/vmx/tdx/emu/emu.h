@@ -82,7 +82,6 @@ void emu_regions_setup(struct dentry *folder);
 
 /* ----------------------------------------------------------------- inject.c */
 
-
 /* The module's inject(): a status from debugfs's rules, or 0. */
 u64 emu_inject(struct emu_module *m, const struct emu_call *c);
 /* The module's interrupted(): a rule says that an interrupt is pending. */
