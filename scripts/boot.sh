@@ -204,13 +204,14 @@ make_initramfs()
 
 # A model with CPUID and MSRs near enough to a TDX host's. With a hypervisor
 # bit the kernel would swap its queued spinlocks for test-and-set ones; WRPKRU
-# is a full TLB flush in TCG; 52 bits as with TME and 6 KeyID bits.
+# is a full TLB flush in TCG, and REP STOSB a loop over bytes: without ERMS the kernel
+# clears pages by words; 52 bits as with TME and 6 KeyID bits.
 machine()
 {
 	features=vendor=GenuineIntel,family=6,model=106,stepping=6,phys-bits=52,-pku,-hypervisor$levels
 	case $1 in
 	kvm) echo "-accel kvm -cpu host,-vmx,${tdx:+$features,}-hypervisor$levels" ;;
-	tcg) echo "-accel tcg,thread=multi -cpu max,$features" ;;
+	tcg) echo "-accel tcg,thread=multi -cpu max,$features,-erms,-fsrm" ;;
 	esac
 }
 

@@ -6,7 +6,7 @@
 #
 # usage: scripts/emu-run.sh [--kernel=KERNEL] [--out=FILE] [--smp=CPUS[,sockets=N]]
 #		[--memory=SIZE] [--timeout=SECONDS] [--append=TEXT] [--log=FILE]
-#		[--accel=auto|kvm|tcg] CELLS | --do=VERB
+#		[--accel=auto|kvm|tcg] [--fio=JOB] CELLS | --do=VERB
 #	scripts/emu-run.sh --check
 #
 # CELLS is a file of lines, or - for standard input: workload file, strategy, block,
@@ -15,6 +15,8 @@
 # there a last line of kind "host" says accelerator and kernel. What the
 # console said is in the log (build/kernel/emu-run.log), and judged by boot.sh.
 # --do: instead of cells, a verb of dpamt-guest with its words: "kill 200" (bench/guest/).
+# --fio=JOB: fio goes along, with its libraries, and this job of workloads/fio/: memory is
+# fragmented by it before cells whose workload asks for scattered placement.
 # --check: is all there that a boot takes? ACCEL of the environment: the default of --accel.
 # Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs, so hot-spot needs 8), 4G,
 # 600 s.
@@ -46,6 +48,7 @@ timeout=600
 append=
 accel=${ACCEL:-auto}
 log=$build/kernel/emu-run.log
+fio=
 cells=
 verb=
 while [ $# -gt 0 ]; do
@@ -63,6 +66,7 @@ while [ $# -gt 0 ]; do
 		verb=$value
 		cells=/dev/null
 		;;
+	--fio=*) fio=$value ;;
 	--check) cells=--check ;;
 	-h | --help)
 		sed -n '4,/^$/s/^# \{0,1\}//p' "$0"
@@ -118,9 +122,24 @@ while IFS= read -r line; do
 done <"$cells"
 [ -n "$verb" ] || [ -s "$scratch/root/cells" ] || { say "no cells in $cells" && exit 2; }
 [ -z "$verb" ] || cp "$root"/workloads/*.wl "$scratch/root/workloads/" || exit 3
-cp "$guest" "$scratch/root/init" &&
-	(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
-		>"$scratch/initramfs" || exit 3
+cp "$guest" "$scratch/root/init" || exit 3
+
+# fio with all that it is linked to: too much to be worth packing.
+pack='gzip -1'
+if [ -n "$fio" ]; then
+	[ -r "$fio" ] || { say "no such job: $fio" && exit 2; }
+	program=$(command -v fio) ||
+		{ say "no fio; to go on: sudo apt-get install -y fio" && exit 3; }
+	mkdir -p "$scratch/root/bin" "$scratch/root/fio" &&
+		cp "$program" "$scratch/root/bin/fio" && cp "$fio" "$scratch/root/fio/" || exit 3
+	ldd "$program" | grep -o '/[^ )]*' | sort -u | while read -r library; do
+		mkdir -p "$scratch/root${library%/*}" &&
+			cp -L "$library" "$scratch/root$library" || exit 3
+	done || exit 3
+	pack=cat
+fi
+(cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | $pack) \
+	>"$scratch/initramfs" || { say "cannot write to $scratch" && exit 3; }
 
 # In the background: a shell that waits for a program in the foreground hears no signal.
 : >"$scratch/data"
@@ -138,8 +157,11 @@ boot=
 wait "$reader"
 if [ -z "$out" ]; then
 	used=$(sed -n 's/.* on \(tcg\|kvm\)\( .*\)*$/\1/p' "$scratch/verdict" | tail -n 1)
-	[ -z "$used" ] || printf '{"kind":"host","accelerator":"%s","kernel":"%s"}\n' "$used" \
-		"$(tr -d '\r' <"$log" | sed -n 's/.*Linux version \([^ "\\]*\) .*/\1/p' | head -n 1)"
+	cost=$(tr -d '\r' <"$log" |
+		sed -n 's/.*SEAMCALL costs \([0-9]*\) ns through #UD, \([0-9]*\) ns.*/,"seamcall_trap_ns":\1,"seamcall_call_ns":\2/p')
+	[ -z "$used" ] || printf '{"kind":"host","accelerator":"%s","kernel":"%s"%s}\n' "$used" \
+		"$(tr -d '\r' <"$log" | sed -n 's/.*Linux version \([^ "\\]*\) .*/\1/p' | head -n 1)" \
+		"$cost"
 fi
 tr -d '\r' <"$log" | sed -n 's/^.*\(dpamt-guest: .*\)/\1/p' >&2
 cat "$scratch/verdict" >&2

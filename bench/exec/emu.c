@@ -34,6 +34,8 @@
 #define BOOT_SECONDS 120
 #define MIN_CPUS 4
 #define MIN_MEMORY (4ul << 30)
+/* As many regions as this host can hold: with few of them no page is alone. */
+#define FRAGMENTED_MEMORY (8ul << 30)
 
 /* One boot: its cells, and the script at work. */
 struct boot {
@@ -41,26 +43,23 @@ struct boot {
 	unsigned int block, nr, got;
 	const struct plan_cell **cell;	/* in order; @got of them have answered */
 	bool violation;			/* a cell has said so itself */
+	bool measure;			/* faults per second too */
 	char *log, *messages;		/* files: console; what the script says */
 	FILE *pipe;
 	pid_t script;
+	u64 started;			/* when the script was */
 };
 
 /* --------------------------------------------------------------- the script */
 
-/* TREE/scripts beside TREE/build/dpamt; DPAMT_SCRIPTS names another folder. */
-static void script_path(char *path, size_t size)
+/* @file of the tree that TREE/build/dpamt is of. */
+static void tree_path(char *path, size_t size, const char *file)
 {
-	const char *dir = getenv("DPAMT_SCRIPTS");
-	char exe[PATH_MAX - 32];
+	char exe[PATH_MAX - 64];
 	char *slash;
 	ssize_t n;
 	int i;
 
-	if (dir && *dir) {
-		snprintf(path, size, "%s/emu-run.sh", dir);
-		return;
-	}
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = 0;
 	for (i = 0; i < 2; i++) {
@@ -68,7 +67,52 @@ static void script_path(char *path, size_t size)
 		if (slash)
 			*slash = 0;
 	}
-	snprintf(path, size, "%s/scripts/emu-run.sh", exe);
+	snprintf(path, size, "%s/%s", exe, file);
+}
+
+/* DPAMT_SCRIPTS names another folder. */
+static void script_path(char *path, size_t size)
+{
+	const char *dir = getenv("DPAMT_SCRIPTS");
+
+	if (dir && *dir)
+		snprintf(path, size, "%s/emu-run.sh", dir);
+	else
+		tree_path(path, size, "scripts/emu-run.sh");
+}
+
+/* ---------------------------------------------------------------- placement */
+
+static bool wants_scattered(const struct workload *w)
+{
+	return w->placement.pick == WL_SCATTERED;
+}
+
+static bool in_path(const char *name)
+{
+	const char *dirs = getenv("PATH");
+	char path[PATH_MAX];
+
+	while (dirs && *dirs) {
+		size_t len = strcspn(dirs, ":");
+
+		snprintf(path, sizeof(path), "%.*s/%s", (int)len, dirs, name);
+		if (!access(path, X_OK))
+			return true;
+		dirs += len + (dirs[len] == ':');
+	}
+	return false;
+}
+
+/* The job that fragments the host's memory; false: nobody wants it, or there is no fio. */
+static bool fio_job(const struct plan *p, char *path, size_t size)
+{
+	bool wanted = false;
+
+	for (unsigned int i = 0; i < p->nr_workloads; i++)
+		wanted |= wants_scattered(p->workload[i]);
+	tree_path(path, size, "workloads/fio/fragment.fio");
+	return wanted && in_path("fio") && !access(path, R_OK);
 }
 
 /* Start the script with @argv; its stdin and stdout in @in and @out where wanted. */
@@ -88,6 +132,8 @@ static pid_t start(char **argv, int *in, int *out, const char *messages)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		/* a page that the emulated host touches would cost 2M of this one, zeroed */
+		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 		signal(SIGPIPE, SIG_DFL);
 		if (in)
 			dup2(to[0], 0);
@@ -169,6 +215,7 @@ unsigned int emu_cpus(const struct plan *p)
 /* All TDs' memory at once, shared copies of what is converted, and the host's own. */
 u64 emu_memory(const struct plan *p)
 {
+	char job[PATH_MAX];
 	u64 most = 0;
 	unsigned int i, g;
 
@@ -181,6 +228,9 @@ u64 emu_memory(const struct plan *p)
 		most = max(most, all);
 	}
 	most = most * 5 / 4 + (2ul << 30);
+	if (fio_job(p, job, sizeof(job)) &&
+	    environment_memory_available() > FRAGMENTED_MEMORY + (2ul << 30))
+		most = max(most, (u64)FRAGMENTED_MEMORY);
 	return max((u64)MIN_MEMORY, (most + (1ul << 30) - 1) & -(1ul << 30));
 }
 
@@ -191,7 +241,8 @@ bool emu_own_boot(const struct pamt_ops *ops)
 
 double emu_estimate(const struct plan *p)
 {
-	const double boot = 8, fault = 1 / 10e3, td = 15e-3;
+	const double boot = 8, fragment = 8, fault = 1 / 15e3, td = 15e-3;
+	char job[PATH_MAX];
 	unsigned int i, g, boots = 0;
 	double s = 0;
 
@@ -204,7 +255,8 @@ double emu_estimate(const struct plan *p)
 	for (i = 0; i < p->nr_ops; i++)
 		boots += emu_own_boot(p->ops[i]);
 	boots += boots < p->nr_ops;
-	return (s * p->nr_ops + boots * boot) * p->blocks;
+	return (s * p->nr_ops +
+		boots * (boot + (fio_job(p, job, sizeof(job)) ? fragment : 0))) * p->blocks;
 }
 
 static void add_mark(json_t *marks, const char *text)
@@ -212,12 +264,49 @@ static void add_mark(json_t *marks, const char *text)
 	json_array_append_new(marks, json_pack("{s:s}", "text", text));
 }
 
-void emu_describe(const struct plan *p, json_t *meta, const char *accelerator)
+/* What the emulated host has said about itself, in words. */
+static void add_facts(json_t *marks, const json_t *host)
 {
+	const json_t *first = json_object_get(host, "first_td_ns");
+	const json_t *rate = json_object_get(host, "faults_per_sec");
+	const json_t *trap = json_object_get(host, "seamcall_trap_ns");
+	const json_t *call = json_object_get(host, "seamcall_call_ns");
+	char text[400];
+
+	if (first) {
+		snprintf(text, sizeof(text), "From QEMU's start until the first TD ran: %.1f s, the longest "
+			 "of all boots.", json_number_value(first) / 1e9);
+		add_mark(marks, text);
+	}
+	if (rate) {
+		snprintf(text, sizeof(text), "Private faults per second, one TD of 2 vCPUs on 2 CPUs, "
+			 "strategy %s: %.1f thousand.",
+			 json_string_value(json_object_get(host, "faults_strategy")),
+			 json_number_value(rate) / 1e3);
+		add_mark(marks, text);
+	}
+	if (trap && call) {
+		snprintf(text, sizeof(text), "The emulation of a SEAMCALL, the same cheap leaf each time: %.0f "
+			 "ns through #UD, %.0f ns as a plain call of the module.",
+			 json_number_value(trap), json_number_value(call));
+		add_mark(marks, text);
+	}
+}
+
+void emu_describe(const struct plan *p, json_t *meta)
+{
+	json_t *host = json_object_get(meta, "host"), *marks = json_array();
+	const char *accelerator = json_string_value(json_object_get(host, "accelerator"));
 	/* Unless it is known to be KVM, what it says is what TCG allows. */
 	bool kvm = accelerator && !strcmp(accelerator, "kvm");
-	json_t *marks = json_array();
+	char job[PATH_MAX];
+	bool fio = fio_job(p, job, sizeof(job));
 
+	if (!host) {
+		host = json_pack("{s:i,s:I,s:b}", "cpus", (int)p->threads, "memory_bytes",
+				 (json_int_t)emu_memory(p), "fio", fio);
+		json_object_set_new(meta, "host", host);
+	}
 	add_mark(marks, "Emulated: Linux with its own TDX and KVM code runs in QEMU; the instructions, "
 			"CPUID and MSRs of a TDX host and the TDX module are software. Counts, memory, "
 			"code paths and invariants are real; the cost of a SEAMCALL is that of its "
@@ -227,19 +316,56 @@ void emu_describe(const struct plan *p, json_t *meta, const char *accelerator)
 			      "Latency is distorted: under TCG every instruction is translated, and a vCPU "
 			      "of the host is a thread that the machine below may preempt inside a lock. "
 			      "No time and no share of time says anything about a TDX host; compare "
-			      "strategies by counts and memory.");
-	add_mark(marks, "Placement is the kernel's allocator's: what a workload file asks for is not "
-			"imposed.");
+			      "strategies by counts and memory. So the primary metric is PAMT memory at "
+			      "its peak, whatever a workload file names.");
+	add_mark(marks, fio ? "Placement is the kernel's allocator's. Before workloads that ask for scattered "
+			      "pages fio fragments the host's memory (workloads/fio/fragment.fio); the others "
+			      "run before it, on memory as after the boot. What came out is in \"lone "
+			      "regions\", by the kernel's counts when the first TD is about to go." :
+			      "Placement is the kernel's allocator's: what a workload file asks for is not "
+			      "imposed. With fio installed, memory would be fragmented for workloads that "
+			      "ask for scattered pages.");
+	add_mark(marks, "Exact: when the first TD is about to go, all vCPUs are stopped, and the kernel's "
+			"number of pairs, the module's census and the sum of the report's rows must be the "
+			"same, as must be references and pages that the module has; so they must before "
+			"and after each cell, with the module's answer about every region. A cell where they "
+			"differ is a violation.");
 	add_mark(marks, "A boot is the unit of noise: strategies that are switched at run time share one "
 			"per block, null and static have their own.");
+	add_facts(marks, host);
 	json_object_set_new(meta, "marks", marks);
 	json_object_set_new(meta, "mark",
 			    json_string(kvm ? "Emulated TDX host on KVM: SEAMCALL cost is the emulation's." :
 					"Emulated TDX host under TCG: latency is distorted, SEAMCALL cost is "
 					"the emulation's; read counts and memory."));
-	json_object_set_new(meta, "host",
-			    json_pack("{s:s*,s:i,s:I}", "accelerator", accelerator, "cpus",
-				      (int)p->threads, "memory_bytes", (json_int_t)emu_memory(p)));
+}
+
+void emu_take_host(const struct plan *p, json_t *meta, const json_t *said)
+{
+	json_t *host = json_object_get(meta, "host"), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)said, key, value) {
+		const json_t *had = json_object_get(host, key);
+
+		if (!strcmp(key, "kind") || !strcmp(key, "status") || !strcmp(key, "reason"))
+			continue;
+		/* the slowest of the boots */
+		if (!strcmp(key, "first_td_ns") && had &&
+		    json_number_value(had) > json_number_value(value))
+			continue;
+		json_object_set(host, key, value);
+	}
+	emu_describe(p, meta);
+}
+
+/*
+ * A workload's primary metric here: what can be claimed. The time inside get and put
+ * is not known from outside of the kernel, and TCG distorts all time.
+ */
+const char *emu_primary(void)
+{
+	return "pamt_peak_bytes";
 }
 
 /* -------------------------------------------------------------------- lines */
@@ -292,6 +418,14 @@ static void last_message(const struct boot *b, char *text, size_t size)
 		fclose(f);
 }
 
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
 static void take(struct boot *b, const char *line)
 {
 	json_error_t e;
@@ -301,6 +435,11 @@ static void take(struct boot *b, const char *line)
 	const char *status = json_string_value(json_object_get(j, "status"));
 
 	if (kind && !strcmp(kind, "host")) {
+		/* the guest knows that a TD runs, and not since when QEMU does */
+		if (json_is_true(json_object_get(j, "first_td"))) {
+			json_object_del(j, "first_td");
+			json_object_set_new(j, "first_td_ns", json_integer(now_ns() - b->started));
+		}
 		send_line(b->pipe, j);
 		return;
 	}
@@ -344,18 +483,11 @@ static bool write_cells(const struct boot *b, int fd)
 	return !fclose(f);
 }
 
-static time_t seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
 
 /* Read lines until the script closes its end; one that says nothing for too long is ended. */
 static void follow(struct boot *b, int fd)
 {
-	time_t heard = seconds();
+	u64 heard = now_ns();
 	char *text = NULL, *eol;
 	size_t len = 0, room = 0;
 	bool stopped = false;
@@ -366,7 +498,7 @@ static void follow(struct boot *b, int fd)
 		int ready = poll(&wait, 1, 500);
 
 		if (!stopped && (model_interrupted ||
-				 seconds() - heard > CELL_SECONDS + BOOT_SECONDS)) {
+				 now_ns() - heard > (CELL_SECONDS + BOOT_SECONDS) * 1000000000ull)) {
 			kill(b->script, SIGTERM);
 			stopped = true;
 		}
@@ -386,7 +518,7 @@ static void follow(struct boot *b, int fd)
 		if (n <= 0)
 			break;
 		len += n;
-		heard = seconds();
+		heard = now_ns();
 		while ((eol = memchr(text, '\n', len))) {
 			*eol = 0;
 			take(b, text);
@@ -426,8 +558,9 @@ static int judge(struct boot *b, int code)
 static int run_boot(struct boot *b)
 {
 	const struct pamt_ops *ops = b->p->ops[b->cell[0]->strategy];
-	char script[PATH_MAX], log[PATH_MAX + 16], smp[32], memory[32], timeout[32], append[64];
-	char *argv[] = { script, log, smp, memory, timeout, append, "-", NULL };
+	char script[PATH_MAX], log[PATH_MAX + 16], smp[32], memory[32], timeout[32], append[96];
+	char job[PATH_MAX], fio[PATH_MAX + 16];
+	char *argv[] = { script, log, smp, memory, timeout, append, "-", NULL, NULL };
 	int in, out, code;
 	bool sent;
 
@@ -436,7 +569,15 @@ static int run_boot(struct boot *b)
 	snprintf(smp, sizeof(smp), "--smp=%u", b->p->threads);
 	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "M", emu_memory(b->p) >> 20);
 	snprintf(timeout, sizeof(timeout), "--timeout=%u", BOOT_SECONDS + b->nr * CELL_SECONDS);
-	snprintf(append, sizeof(append), "--append=tdx_pamt=%s", ops->name);
+	/* once in a run, where it is a figure of Dynamic PAMT */
+	snprintf(append, sizeof(append), "--append=tdx_pamt=%s%s", ops->name,
+		 b->measure && !emu_own_boot(ops) ? " dpamt.rate" : "");
+	if (fio_job(b->p, job, sizeof(job))) {
+		snprintf(fio, sizeof(fio), "--fio=%s", job);
+		argv[7] = argv[6];
+		argv[6] = fio;
+	}
+	b->started = now_ns();
 	b->script = start(argv, &in, &out, b->messages);
 	if (b->script < 0) {
 		fprintf(stderr, "dpamt: %s cannot be started: %s\n", script, strerror(errno));
@@ -450,19 +591,25 @@ static int run_boot(struct boot *b)
 	return judge(b, sent || code ? code : EXIT_ENVIRONMENT);
 }
 
-/* Take the cells that go with @cell[@first] out of the list, in order. */
+/*
+ * Take the cells that go with @cell[@first] out of the list, in order; those that want
+ * scattered memory last, since what was fragmented does not become whole again.
+ */
 static void collect(struct boot *b, const struct plan_cell *cell, unsigned int first,
 		    unsigned int nr, bool *taken)
 {
 	bool own = emu_own_boot(b->p->ops[cell[first].strategy]);
-	unsigned int i;
+	unsigned int i, scattered;
 
-	for (i = first; i < nr; i++) {
-		if (taken[i] || (own ? cell[i].strategy != cell[first].strategy :
-				       emu_own_boot(b->p->ops[cell[i].strategy])))
-			continue;
-		b->cell[b->nr++] = &cell[i];
-		taken[i] = true;
+	for (scattered = 0; scattered < 2; scattered++) {
+		for (i = first; i < nr; i++) {
+			if (taken[i] || wants_scattered(b->p->workload[cell[i].workload]) != scattered ||
+			    (own ? cell[i].strategy != cell[first].strategy :
+				   emu_own_boot(b->p->ops[cell[i].strategy])))
+				continue;
+			b->cell[b->nr++] = &cell[i];
+			taken[i] = true;
+		}
 	}
 }
 
@@ -484,7 +631,8 @@ int emu_block(const struct plan *p, unsigned int block, FILE *pipe)
 	for (i = 0; i < nr; i++)
 		taken[i] = plan_is_done(p, block, &cell[i]);
 	for (i = 0; i < nr && !ret && !model_interrupted; i++) {
-		struct boot b = { .p = p, .block = block, .cell = list, .pipe = pipe };
+		struct boot b = { .p = p, .block = block, .cell = list, .pipe = pipe,
+				  .measure = !block };
 
 		if (taken[i])
 			continue;

@@ -30,8 +30,12 @@ bool emu_own_boot(const struct pamt_ops *ops);
  */
 int emu_block(const struct plan *p, unsigned int block, FILE *pipe);
 
-/* Put into run.json what every table must say; @accelerator NULL: not known yet. */
-void emu_describe(const struct plan *p, json_t *meta, const char *accelerator);
+/* Put into run.json what every table must say, and what the host has said of itself. */
+void emu_describe(const struct plan *p, json_t *meta);
+/* A line of kind "host": what it ran on, and what was measured of it. */
+void emu_take_host(const struct plan *p, json_t *meta, const json_t *said);
+/* The primary metric of all workloads on such a host. */
+const char *emu_primary(void);
 
 /* A guess in seconds, for a machine that has nothing else to do. */
 double emu_estimate(const struct plan *p);

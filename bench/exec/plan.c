@@ -399,7 +399,8 @@ static json_t *workloads_json(const struct plan *p)
 		json_array_append_new(
 			a, json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:I,s:s}", "name",
 				     w->name, "title", w->title, "question", w->question,
-				     "asked_by", w->asked_by, "primary", w->primary, "hash",
+				     "asked_by", w->asked_by, "primary",
+				     p->emu ? emu_primary() : w->primary, "hash",
 				     hex(workload_hash(w)), "scale",
 				     format_scale(scale, w->scale_num, w->scale_den), "tds",
 				     (json_int_t)tds, "vcpus", (json_int_t)vcpus, "memory_bytes",
@@ -571,7 +572,7 @@ static json_t *meta_json(const struct run_options *o, struct plan *p)
 	if (p->emu) {
 		/* no machine file has a part in it */
 		json_object_del(meta, "machine");
-		emu_describe(p, meta, NULL);
+		emu_describe(p, meta);
 	} else {
 		json_object_set_new(meta, "marks", marks_json(p));
 		json_object_set_new(meta, "mark", mark_json(p));

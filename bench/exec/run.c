@@ -197,15 +197,9 @@ static void count(struct tally *t, const json_t *j)
 /* The emulated host about itself: what it ran on; or that its log is not clean. */
 static void take_host(struct tally *t, const json_t *j)
 {
-	const char *accelerator = json_string_value(json_object_get(j, "accelerator"));
 	const char *reason = json_string_value(json_object_get(j, "reason"));
-	json_t *host;
 
-	if (accelerator) {
-		emu_describe(t->p, t->p->meta, accelerator);
-		host = json_object_get(t->p->meta, "host");
-		json_object_set(host, "kernel", json_object_get(j, "kernel"));
-	}
+	emu_take_host(t->p, t->p->meta, j);
 	if (!reason)
 		return;
 	fprintf(stderr, "dpamt: %s\n", reason);
