@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "exec/kvm_place.h"
+#include "exec/kvm_waits.h"
 #include "guest/guest.h"
 #include "measure/clock.h"
 #include "measure/kernel_stats.h"
@@ -213,7 +214,7 @@ static int run_cell(const struct cell_line *l, bool first)
 		.running = first ? tell_running : NULL,
 	};
 	double free_2m_pct;
-	json_t *j;
+	json_t *j, *waits;
 	int ret;
 
 	if (!w || !cell) {
@@ -225,10 +226,14 @@ static int run_cell(const struct cell_line *l, bool first)
 	sigaction(SIGINT, &sa, NULL);
 	clock_init();
 	free_2m_pct = place_free_2m_pct();
+	kvm_waits_begin();
 	kvm_run(&c, cell);
+	waits = kvm_waits_end();
 	tell(w, l, cell);
 	j = kvm_cell_json(cell, w, l->strategy, l->block, l->seed);
 	add_placement(j, free_2m_pct);
+	if (waits)
+		json_object_set_new(j, "waits", waits);
 	send_sample(j);
 	ret = cell->status == CELL_VIOLATION ? EXIT_REGRESSED :
 	      cell->status == CELL_FAILED || cell->status == CELL_INTERRUPTED ? EXIT_ENVIRONMENT :

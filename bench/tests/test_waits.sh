@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scripts/emu-waits.sh over fixtures: what it lets pass, and that each figure that is off
+# by what a lost or doubled wait would be is found.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 3
+dir=$(mktemp -d) || exit 3
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+
+# A cell of $1 with waits, ns, lock_stat's, its ns, events, lock events, lost events.
+cell() {
+	printf '{"kind":"cell","workload":"w","strategy":"%s","status":"ok","metrics":{"wait_count":%s,' "$1" "$2"
+	printf '"wait_total_ns":%s},"waits":{"lock_stat_contentions":%s,"lock_stat_wait_ns":%s,' "$3" "$4" "$5"
+	printf '"event_waits":%s,"event_lock_contentions":%s,"events_lost":%s}}\n' "$6" "$7" "$8"
+}
+
+# Exit code $1, and a line that has $2.
+judged() {
+	scripts/emu-waits.sh --from="$dir/lines" >"$dir/out" 2>&1
+	local code=$?
+	if [ $code = "$1" ] && grep -q -- "$2" "$dir/out"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL line ${BASH_LINENO[0]}: exit $code, want $1 and \"$2\":"
+		cat "$dir/out"
+	fi
+}
+
+{ cell global 100 900000 90 800000 100 40 0; cell global-fast 30 60000 25 50000 30 0 0; } >"$dir/lines"
+judged 0 'global  *100  *90  *1.11  *900  *800  *1.12  *100  *40$'
+{ cell global 60 900000 50 800000 60 20 0; cell global 40 10000 30 5000 40 1 0; } >"$dir/lines"
+judged 0 'global  *100  *80 '
+cell global 89 900000 90 800000 89 40 0 >"$dir/lines"
+judged 1 'WRONG: global: 89 waits counted, lock_stat has 90 contentions'
+cell global 100 700000 90 800000 100 40 0 >"$dir/lines"
+judged 1 'WRONG: global: 700000 ns of waiting counted, lock_stat has 800000'
+cell global 201 900000 90 800000 201 40 0 >"$dir/lines"
+judged 1 'lock_stat has only 90 contentions'
+cell global 100 900000 90 800000 99 40 0 >"$dir/lines"
+judged 1 '100 waits counted, 99 events of them'
+cell global 100 900000 90 800000 99 40 7 >"$dir/lines"
+judged 0 global
+cell global 100 900000 90 800000 100 91 0 >"$dir/lines"
+judged 1 '91 contention events of the lock, lock_stat has 90'
+cell global 19 900000 19 800000 19 0 0 >"$dir/lines"
+judged 5 'too few to tell'
+echo '{"kind":"cell","workload":"w","strategy":"global","status":"failed","reason":"no KVM"}' >"$dir/lines"
+judged 3 'w global: no lock_stat in this cell: no KVM'
+: >"$dir/lines"
+judged 3 'no cells'
+
+echo "test_waits: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
