@@ -43,6 +43,7 @@ purpose()
 	check)
 		purpose build
 		required="$required git python3"
+		optional="$optional libunicorn-dev"
 		;;
 	plots)
 		optional="$optional gnuplot-nox"
@@ -54,7 +55,7 @@ purpose()
 		required="$required gcc libc6-dev make flex bison bc xz-utils gzip git perl"
 		required="$required python3 util-linux libelf-dev libssl-dev uuid-dev"
 		required="$required qemu-system-x86 busybox-static cpio"
-		optional="$optional ccache"
+		optional="$optional ccache fio"
 		;;
 	kernel-host)
 		purpose kernel
@@ -94,6 +95,8 @@ what_for()
 	qemu-system-x86) echo "QEMU for x86-64 (qemu-system-x86_64)" ;;
 	busybox-static) echo "busybox, linked statically" ;;
 	ccache) echo "ccache (optional)" ;;
+	fio) echo "fio (fragments an emulated host's memory; optional)" ;;
+	libunicorn-dev) echo "Unicorn, with headers (an x86 emulator, for a test; optional)" ;;
 	dwarves) echo "pahole (BTF; optional)" ;;
 	*) echo "$1" ;;
 	esac
@@ -103,6 +106,8 @@ lost_without()
 {
 	case $1 in
 	gnuplot-nox) echo "no plots in the report" ;;
+	fio) echo "the memory of an emulated host is not fragmented" ;;
+	libunicorn-dev) echo "the payload's way into 64-bit mode is not run by a test" ;;
 	ccache) echo "a kernel is compiled anew where it could be taken from a cache" ;;
 	dwarves) echo "a host's kernel has no BTF" ;;
 	libpfm4-dev) echo "no hardware counters (cycles, instructions, cache misses)" ;;

@@ -51,6 +51,11 @@ struct plan {
 int plan_make(const struct run_options *o, struct plan *p);
 void plan_free(struct plan *p);
 
+/* plan_meta.c: run.json of a new run; a new reference, NULL without memory. */
+json_t *plan_meta(const struct run_options *o, struct plan *p);
+/* The name of where it runs. */
+const char *plan_executor(const struct plan *p);
+
 /*
  * The cells of @block in their order: workloads shuffled, and the strategies
  * within each. The same seed gives the same order. @cell has room for all.
