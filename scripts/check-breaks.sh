@@ -29,7 +29,7 @@ jobs=$(nproc)
 schedules=${SCHEDULES:-1000}
 # All but the largest, which catches nothing that these do not.
 scenarios=first,last,puts,cross,across,inside,busy,busywait,nomem,badadd,badremove,map2m,demote,promote
-scenarios+=,switch,locks
+scenarios+=,switch,audit,locks
 patience=60	# seconds until a test counts as hanging
 verbose='' table=''
 

@@ -280,8 +280,8 @@ static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
 		if (!books->users[r])
 			break;
 		books->users[r] = 0;
-			status = tdh_phymem_pamt_remove(p, scene_nr(r), &pair);
-			if (!status) {
+		status = tdh_phymem_pamt_remove(p, scene_nr(r), &pair);
+		if (!status) {
 			cache->page[cache->nr++] = pair.hpa[1];
 			cache->page[cache->nr++] = pair.hpa[0];
 		} else if (EMU_ST_CLASS(status) == EMU_OPERAND_BUSY) {
@@ -297,6 +297,22 @@ static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
 		    EMU_ST_CLASS(status) != EMU_PAGE_METADATA_INCORRECT)
 			fail("PAGE.RDMD met an unexpected error");
 	}
+}
+
+static u64 read_entry(struct pamt *p, unsigned long region, void *unused)
+{
+	struct tdx_module_args args = { .rcx = pamt_region_hpa(p, region) | EMU_LEVEL_2M };
+
+	return world_seamcall(&scene.world, EMU_TDH_PHYMEM_PAGE_RDMD, &args);
+}
+
+/* It may meet an ADD or a REMOVE, and must not be what either meets when it is alone. */
+static void op_audit(unsigned int r)
+{
+	u64 status = pamt_seamcall_beside(&scene.world.pamt, scene_nr(r), read_entry, NULL);
+
+	if (status && EMU_ST_CLASS(status) != EMU_OPERAND_BUSY)
+		fail("PAGE.RDMD of an entry met an unexpected error");
 }
 
 static void body(void *arg, unsigned int cpu)
@@ -328,6 +344,9 @@ static void body(void *arg, unsigned int cpu)
 			break;
 		case OP_UNMAP_2M:
 			books->huge[s->region] = false;
+			break;
+		case OP_AUDIT:
+			op_audit(s->region);
 			break;
 		case OP_AWAIT:
 			smp_cond_load_acquire(&scene.ready.counter, VAL);

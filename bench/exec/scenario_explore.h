@@ -20,6 +20,7 @@ enum program_op {
 	OP_PROMOTE,	/* given up if it answers -EBUSY */
 	OP_MAP_2M,	/* given up likewise */
 	OP_UNMAP_2M,
+	OP_AUDIT,	/* PAGE.RDMD of the region's entry, as the kernel's audit does */
 	OP_SWITCH,	/* when all others are through: another strategy takes over */
 	/* SEAMCALLs alone, for the module's own locks: */
 	OP_ADD,		/* region, pages of this CPU */
