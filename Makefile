@@ -157,7 +157,7 @@ $(BUILD)/plain/%.o: %.c $(BUILD)/flags
 $(BUILD)/cost/%.o: bench/exec/cost_loop.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCOST_FILE='"pamt/$*.c"' -DCOST_SYMBOL=cost_$* \
-		-Dpamt_$*_ops=cost_$*_ops -c $< -o $@
+		-DCOST_GET=pamt_$*_get -DCOST_PUT=pamt_$*_put -Dpamt_$*_ops=cost_$*_ops -c $< -o $@
 
 $(BUILD)/libdpamt.a: $(OBJ_NATIVE) $(OBJ_PLAIN) $(OBJ_COST) $(BUILD)/yield.o $(BUILD)/sim.o $(BUILD)/payload/embed.o
 	@rm -f $@

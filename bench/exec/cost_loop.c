@@ -19,8 +19,8 @@ static flatten void one(struct pamt *p, struct pamt_cache *cache, unsigned long 
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		get(p, 0, cache);
-		put(p, 0);
+		COST_GET(p, 0, cache);
+		COST_PUT(p, 0);
 		barrier();
 	}
 }
@@ -30,8 +30,8 @@ static flatten void many(struct pamt *p, struct pamt_cache *cache, unsigned long
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		get(p, i % COST_WORDS, cache);
-		put(p, i % COST_WORDS);
+		COST_GET(p, i % COST_WORDS, cache);
+		COST_PUT(p, i % COST_WORDS);
 		barrier();
 	}
 }
@@ -41,7 +41,7 @@ static flatten void gets(struct pamt *p, struct pamt_cache *cache, unsigned long
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		get(p, i % COST_WORDS, cache);
+		COST_GET(p, i % COST_WORDS, cache);
 		barrier();
 	}
 }
@@ -51,7 +51,7 @@ static flatten void puts_(struct pamt *p, struct pamt_cache *cache, unsigned lon
 	unsigned long i;
 
 	for (i = 0; i < n; i++) {
-		put(p, i % COST_WORDS);
+		COST_PUT(p, i % COST_WORDS);
 		barrier();
 	}
 }

@@ -121,22 +121,22 @@ static __always_inline void global_put(struct pamt *p, unsigned long region)
 		pamt_pair_free(p, NULL, &pair);
 }
 
-static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
+static int pamt_global_get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
 	return global_get(p, region, cache);
 }
 
-static void put(struct pamt *p, unsigned long region)
+static void pamt_global_put(struct pamt *p, unsigned long region)
 {
 	global_put(p, region);
 }
 
-static int demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
+static int pamt_global_demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
 	return locked_demote(p, &p->locks[0], region, call, ctx);
 }
 
-static int promote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
+static int pamt_global_promote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
 	return locked_promote(p, &p->locks[0], region, call, ctx);
 }
@@ -147,9 +147,9 @@ const struct pamt_ops pamt_global_ops = {
 	.dynamic = true,
 	.primitive = PAMT_PRIM_LOCK,
 	.has_locks = true,
-	.get = get,
-	.put = put,
-	.demote = demote,
-	.promote = promote,
+	.get = pamt_global_get,
+	.put = pamt_global_put,
+	.demote = pamt_global_demote,
+	.promote = pamt_global_promote,
 	.users = locked_users,
 };

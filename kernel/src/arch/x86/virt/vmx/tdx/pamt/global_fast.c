@@ -9,7 +9,7 @@
 
 #define lock_of(p, region) ((void)(region), &(p)->locks[0])
 
-PAMT_LOCKED_OPS(lock_of)
+PAMT_LOCKED_OPS(global_fast, lock_of)
 
 const struct pamt_ops pamt_global_fast_ops = {
 	.name = "global-fast",
@@ -17,9 +17,9 @@ const struct pamt_ops pamt_global_fast_ops = {
 	.dynamic = true,
 	.primitive = PAMT_PRIM_CMPXCHG,
 	.has_locks = true,
-	.get = get,
-	.put = put,
-	.demote = demote,
-	.promote = promote,
+	.get = pamt_global_fast_get,
+	.put = pamt_global_fast_put,
+	.demote = pamt_global_fast_demote,
+	.promote = pamt_global_fast_promote,
 	.users = locked_users,
 };

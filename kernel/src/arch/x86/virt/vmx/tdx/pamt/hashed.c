@@ -16,7 +16,7 @@
 
 #define lock_of(p, region) (&(p)->locks[hash_64((region), HASHED_LOCK_BITS)])
 
-PAMT_LOCKED_OPS(lock_of)
+PAMT_LOCKED_OPS(hashed, lock_of)
 
 const struct pamt_ops pamt_hashed_ops = {
 	.name = "hashed",
@@ -25,9 +25,9 @@ const struct pamt_ops pamt_hashed_ops = {
 	.primitive = PAMT_PRIM_CMPXCHG,
 	.has_locks = true,
 	.lock_bits = HASHED_LOCK_BITS,
-	.get = get,
-	.put = put,
-	.demote = demote,
-	.promote = promote,
+	.get = pamt_hashed_get,
+	.put = pamt_hashed_put,
+	.demote = pamt_hashed_demote,
+	.promote = pamt_hashed_promote,
 	.users = locked_users,
 };

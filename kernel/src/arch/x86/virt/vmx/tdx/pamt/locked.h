@@ -147,25 +147,28 @@ static inline unsigned int locked_users(const struct pamt *p, unsigned long regi
 }
 
 /*
- * The functions of a strategy whose lock for a region is LOCK_OF(p, region).
+ * The functions of the strategy NAME, whose lock for a region is LOCK_OF(p, region).
+ * Each strategy's have names of their own: probes and profiles tell them apart.
  */
-#define PAMT_LOCKED_OPS(LOCK_OF)                                                             \
-	static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)       \
-	{                                                                                    \
-		return locked_get(p, LOCK_OF(p, region), region, cache);                     \
-	}                                                                                    \
-	static void put(struct pamt *p, unsigned long region)                                \
-	{                                                                                    \
-		locked_put(p, LOCK_OF(p, region), region);                                   \
-	}                                                                                    \
-	static int demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx) \
-	{                                                                                    \
-		return locked_demote(p, LOCK_OF(p, region), region, call, ctx);              \
-	}                                                                                    \
-	static int promote(struct pamt *p, unsigned long region, pamt_call_t call,           \
-			   void *ctx)                                                        \
-	{                                                                                    \
-		return locked_promote(p, LOCK_OF(p, region), region, call, ctx);             \
+#define PAMT_LOCKED_OPS(NAME, LOCK_OF)                                              \
+	static int pamt_##NAME##_get(struct pamt *p, unsigned long region,          \
+				     struct pamt_cache *cache)                      \
+	{                                                                           \
+		return locked_get(p, LOCK_OF(p, region), region, cache);            \
+	}                                                                           \
+	static void pamt_##NAME##_put(struct pamt *p, unsigned long region)         \
+	{                                                                           \
+		locked_put(p, LOCK_OF(p, region), region);                          \
+	}                                                                           \
+	static int pamt_##NAME##_demote(struct pamt *p, unsigned long region,       \
+					pamt_call_t call, void *ctx)                \
+	{                                                                           \
+		return locked_demote(p, LOCK_OF(p, region), region, call, ctx);     \
+	}                                                                           \
+	static int pamt_##NAME##_promote(struct pamt *p, unsigned long region,      \
+					 pamt_call_t call, void *ctx)               \
+	{                                                                           \
+		return locked_promote(p, LOCK_OF(p, region), region, call, ctx);    \
 	}
 
 #endif

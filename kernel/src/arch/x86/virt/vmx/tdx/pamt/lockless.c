@@ -24,12 +24,12 @@ static __always_inline void lockless_put(struct pamt *p, unsigned long region)
 		claim_put_slow(p, region);
 }
 
-static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
+static int pamt_lockless_get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
 	return lockless_get(p, region, cache);
 }
 
-static void put(struct pamt *p, unsigned long region)
+static void pamt_lockless_put(struct pamt *p, unsigned long region)
 {
 	lockless_put(p, region);
 }
@@ -40,8 +40,8 @@ const struct pamt_ops pamt_lockless_ops = {
 	.dynamic = true,
 	.primitive = PAMT_PRIM_ADD,
 	.absent = CLAIM_ABSENT,
-	.get = get,
-	.put = put,
+	.get = pamt_lockless_get,
+	.put = pamt_lockless_put,
 	.demote = claim_demote,
 	.promote = claim_promote,
 	.users = claim_users,

@@ -6,12 +6,12 @@
  */
 #include "pamt.h"
 
-static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
+static int pamt_null_get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
 	return 0;
 }
 
-static void put(struct pamt *p, unsigned long region)
+static void pamt_null_put(struct pamt *p, unsigned long region)
 {
 }
 
@@ -21,6 +21,6 @@ const struct pamt_ops pamt_null_ops = {
 	.control = true,
 	.dynamic = true,
 	.preinstalled = true,
-	.get = get,
-	.put = put,
+	.get = pamt_null_get,
+	.put = pamt_null_put,
 };

@@ -37,12 +37,12 @@ static __always_inline void rwlock_put(struct pamt *p, unsigned long region)
 		claim_put_slow(p, region);
 }
 
-static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
+static int pamt_rwlock_get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
 	return rwlock_get(p, region, cache);
 }
 
-static void put(struct pamt *p, unsigned long region)
+static void pamt_rwlock_put(struct pamt *p, unsigned long region)
 {
 	rwlock_put(p, region);
 }
@@ -54,8 +54,8 @@ const struct pamt_ops pamt_rwlock_ops = {
 	.primitive = PAMT_PRIM_CMPXCHG,
 	.use_rwlock = true,
 	.absent = CLAIM_ABSENT,
-	.get = get,
-	.put = put,
+	.get = pamt_rwlock_get,
+	.put = pamt_rwlock_put,
 	.demote = claim_demote,
 	.promote = claim_promote,
 	.users = claim_users,

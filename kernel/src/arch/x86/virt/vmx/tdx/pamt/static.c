@@ -7,12 +7,12 @@
 
 #include "transition.h"
 
-static int get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
+static int pamt_static_get(struct pamt *p, unsigned long region, struct pamt_cache *cache)
 {
 	return 0;
 }
 
-static void put(struct pamt *p, unsigned long region)
+static void pamt_static_put(struct pamt *p, unsigned long region)
 {
 }
 
@@ -20,8 +20,8 @@ static void put(struct pamt *p, unsigned long region)
  * DEMOTE and PROMOTE move no pair here, and may be answered BUSY all the same:
  * through the tail, on one CPU from its begin to its end.
  */
-static int resize(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pamt_call_t call,
-		  void *ctx)
+static int pamt_static_resize(struct pamt *p, unsigned long region, enum pamt_leaf leaf,
+			      pamt_call_t call, void *ctx)
 {
 	struct pamt_section sec;
 	u64 status;
@@ -32,22 +32,22 @@ static int resize(struct pamt *p, unsigned long region, enum pamt_leaf leaf, pam
 	return status ? -EIO : 0;
 }
 
-static int demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
+static int pamt_static_demote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
-	return resize(p, region, PAMT_LEAF_DEMOTE, call, ctx);
+	return pamt_static_resize(p, region, PAMT_LEAF_DEMOTE, call, ctx);
 }
 
-static int promote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
+static int pamt_static_promote(struct pamt *p, unsigned long region, pamt_call_t call, void *ctx)
 {
-	return resize(p, region, PAMT_LEAF_PROMOTE, call, ctx);
+	return pamt_static_resize(p, region, PAMT_LEAF_PROMOTE, call, ctx);
 }
 
 const struct pamt_ops pamt_static_ops = {
 	.name = "static",
 	.what = "Dynamic PAMT off, 0.4% of memory paid at boot",
 	.control = true,
-	.get = get,
-	.put = put,
-	.demote = demote,
-	.promote = promote,
+	.get = pamt_static_get,
+	.put = pamt_static_put,
+	.demote = pamt_static_demote,
+	.promote = pamt_static_promote,
 };

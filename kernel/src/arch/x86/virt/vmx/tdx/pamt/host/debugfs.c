@@ -2,8 +2,8 @@
 /*
  * /sys/kernel/debug/tdx_pamt/: which strategy is in force (and switching it), its
  * statistics and histograms, what the memory is used for, how the pages in use
- * lie, and an audit of the counts against the TDX module. A line is "key value"; what exists is documented
- * in Documentation/ABI/testing/debugfs-tdx-pamt.
+ * lie, and an audit of the counts against the TDX module. A line is "key value";
+ * what exists is documented in Documentation/ABI/testing/debugfs-tdx-pamt.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
