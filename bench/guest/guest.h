@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * dpamt-guest: what its verbs share. Beside the cells of main.c there are three, each
- * a stress of the host that ends with the question whether all of it came back:
- * kill (kill.c), churn (churn.c) and faults (faults.c). Exit codes are those of dpamt.
+ * dpamt-guest: what its verbs share. Beside the cells of main.c there are four, each
+ * a stress of the host, or a look at it, that ends with the question whether all of it
+ * came back: kill, churn, faults, owners, each in its file. Exit codes are those of dpamt.
  */
 #ifndef DPAMT_GUEST_H
 #define DPAMT_GUEST_H
@@ -75,5 +75,6 @@ uint64_t judge_free_kb(void);
 int guest_kill(int argc, char **argv);
 int guest_churn(int argc, char **argv);
 int guest_faults(int argc, char **argv);
+int guest_owners(int argc, char **argv);
 
 #endif

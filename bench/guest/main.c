@@ -5,7 +5,7 @@
  * (exec/kvm*) and everything below it.
  *
  *	dpamt-guest [CELLS [SAMPLES]]
- *	dpamt-guest kill [N [STRATEGY]] | churn [SECONDS] | faults [NAME..]
+ *	dpamt-guest kill [N [STRATEGY]] | churn [SECONDS] | faults [NAME..] | owners
  *
  * CELLS (default /cells): a line per cell, fields separated by tabs: workload file,
  * strategy, block, seed, 1/scale (0: the workload's bench_scale), then any number of
@@ -415,6 +415,7 @@ static verb_t find_verb(const char *name)
 		{ "kill", guest_kill },
 		{ "churn", guest_churn },
 		{ "faults", guest_faults },
+		{ "owners", guest_owners },
 	};
 
 	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++)
@@ -461,7 +462,7 @@ int main(int argc, char **argv)
 		become_init();
 	else if (!verb && (argc > 3 || (argc > 1 && argv[1][0] == '-'))) {
 		fprintf(stderr, "usage: dpamt-guest [CELLS [SAMPLES]] | kill [N [STRATEGY]] | "
-			"churn [SECONDS] | faults [NAME..]\n");
+			"churn [SECONDS] | faults [NAME..] | owners\n");
 		return EXIT_USAGE;
 	}
 	samples = to ? open_samples(to) : stdout;
