@@ -175,7 +175,12 @@ struct bench {
 
 static int rule(const char *text)
 {
-	return kernel_stats_write(EMU_DIR, "inject", text);
+	int err = kernel_stats_write(EMU_DIR, "inject", text);
+
+	if (err)
+		guest_say("faults: %s/inject does not take \"%s\": %s; this takes an emulated TDX host",
+			  EMU_DIR, text, strerror(-err));
+	return err;
 }
 
 /* A TD up to the end of its programs, and no error: NULL with the reason. */
@@ -206,63 +211,93 @@ static int give_back(int memory_fd, uint64_t size)
 	return fallocate(memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size);
 }
 
+/* The rule is in force while the TD is made, which must fail. */
+static bool at_create(struct bench *b, const struct fault_case *c, char *why, size_t size)
+{
+	struct kvm_td *td;
+
+	if (rule(c->rule) || life_make(&b->host, b->w, 1, &td, why, size))
+		return true;
+	snprintf(why, size, "the TD could be made");
+	kvm_td_free(td);
+	return false;
+}
+
+static bool at_run(struct bench *b, const struct fault_case *c, char *why, size_t size)
+{
+	struct kvm_td *td;
+	bool ok;
+	int ret;
+
+	if (life_make(&b->host, b->w, 1, &td, why, size))
+		return false;
+	rule(c->rule);
+	ret = life_run(td, NULL);
+	ok = ret == -EIO && is_dead(td);
+	if (!ok)
+		snprintf(why, size, "its vCPUs ended with %s", strerror(-ret));
+	rule("clear");
+	kvm_td_free(td);
+	return ok;
+}
+
+static bool at_zap(struct bench *b, const struct fault_case *c, char *why, size_t size)
+{
+	struct kvm_td *td = whole_td(b, 1, why, size);
+	bool ok;
+
+	if (!td)
+		return false;
+	rule(c->rule);
+	give_back(td->memory_fd, TD_PAGE_4K);
+	rule("clear");
+	ok = is_dead(td);
+	if (!ok)
+		snprintf(why, size, "the TD lives on");
+	kvm_td_free(td);
+	return ok;
+}
+
+static bool at_end(struct bench *b, const struct fault_case *c, char *why, size_t size)
+{
+	struct kvm_td *td = whole_td(b, 1, why, size);
+	bool ok = td;
+
+	if (!td)
+		return false;
+	if (c->when == AT_BARE_END && (give_back(td->memory_fd, td->memory) ||
+				       give_back(td->image_fd, td->image.size))) {
+		snprintf(why, size, "its memory cannot be given back: %s", strerror(errno));
+		ok = false;
+	}
+	rule(c->rule);
+	kvm_td_free(td);
+	return ok;
+}
+
 /* Bring the fault about. False with what went otherwise than it should in @why. */
 static bool provoke(struct bench *b, const struct fault_case *c, char *why, size_t size)
 {
-	struct kvm_td *td = NULL;
-	bool ok = true;
-	int ret;
+	bool ok = false;
 
 	why[0] = '\0';
-	if (c->when == AT_CREATE) {
-		if (rule(c->rule))
-			goto no_rule;
-		ret = life_make(&b->host, b->w, 1, &td, why, size);
-		ok = ret;
-		if (!ret)
-			snprintf(why, size, "the TD could be made");
-	} else if (c->when == AT_RUN) {
-		ret = life_make(&b->host, b->w, 1, &td, why, size);
-		if (ret)
-			return false;
-		if (rule(c->rule))
-			goto no_rule;
-		ret = life_run(td, NULL);
-		ok = ret == -EIO && is_dead(td);
-		if (!ok)
-			snprintf(why, size, "its vCPUs ended with %s", strerror(-ret));
-	} else {
-		td = whole_td(b, 1, why, size);
-		if (!td)
-			return false;
-		if (c->when == AT_BARE_END &&
-		    (give_back(td->memory_fd, td->memory) ||
-		     give_back(td->image_fd, td->image.size))) {
-			snprintf(why, size, "its memory cannot be given back");
-			ok = false;
-		}
-		if (rule(c->rule))
-			goto no_rule;
-		if (c->when == AT_ZAP) {
-			give_back(td->memory_fd, TD_PAGE_4K);
-			rule("clear");
-			ok = is_dead(td);
-			if (!ok)
-				snprintf(why, size, "the TD lives on");
-		}
+	switch (c->when) {
+	case AT_CREATE:
+		ok = at_create(b, c, why, size);
+		break;
+	case AT_RUN:
+		ok = at_run(b, c, why, size);
+		break;
+	case AT_ZAP:
+		ok = at_zap(b, c, why, size);
+		break;
+	case AT_END:
+	case AT_BARE_END:
+		ok = at_end(b, c, why, size);
+		break;
 	}
-	/* what comes next is without faults, but for a case that is about it */
-	if (c->when == AT_RUN || c->when == AT_ZAP)
-		rule("clear");
-	if (td)
-		kvm_td_free(td);
 	rule("clear");
 	return ok;
-no_rule:
-	snprintf(why, size, "no such rule");
-	if (td)
-		kvm_td_free(td);
-	return false;
 }
 
 /* KVM's objects go a little after their last file. */
@@ -356,10 +391,8 @@ int guest_faults(int argc, char **argv)
 	b.w = life_workload();
 	if (!b.w || life_open(&b.host))
 		return EXIT_ENVIRONMENT;
-	if (rule("clear")) {
-		guest_say("faults: %s/inject is not there: this takes an emulated TDX host", EMU_DIR);
+	if (rule("clear"))
 		return EXIT_ENVIRONMENT;
-	}
 	if (!healthy(&b, why, sizeof(why))) {
 		guest_say("faults: before the first: %s", why);
 		return EXIT_ENVIRONMENT;
