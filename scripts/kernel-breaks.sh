@@ -63,9 +63,10 @@ on_emu() {
 
 # Short cells that fault, convert and tear down, with strategy $2.
 run_tds() {
-	for workload in fault-storm conversion-storm create-destroy; do
-		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' "$workload" "$2"
-	done | on_emu "$1" -
+	{
+		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' fault-storm "$2" conversion-storm "$2"
+		printf 'workloads/create-destroy.wl\t%s\t0\t1\t0\ttd.torture.lives=2\n' "$2"
+	} | on_emu "$1" -
 }
 
 case ${1:-} in

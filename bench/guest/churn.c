@@ -13,7 +13,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +76,8 @@ static void worker(const struct workload *w, unsigned int index, uint64_t seed, 
 		   struct tally *t)
 {
 	struct kvm_host host;
-	cpu_set_t set;
 
-	/* KVM 7.3 wants INIT_VCPU on one CPU (see kvm.c). */
-	CPU_ZERO(&set);
-	CPU_SET(guest_cpus[index % guest_nr_cpus], &set);
-	sched_setaffinity(0, sizeof(set), &set);
+	life_pin(index, 1);
 	if (life_open(&host))
 		_exit(EXIT_ENVIRONMENT);
 	if (failing && kernel_stats_write("/proc/self", "make-it-fail", "1"))

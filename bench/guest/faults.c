@@ -15,12 +15,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "exec/kvm_abi.h"
 #include "guest/guest.h"
 #include "guest/life.h"
 #include "measure/clock.h"
 #include "measure/kernel_stats.h"
+
+#define FILLER_BYTES (128UL << 20)
 
 /* When the rule is in force. */
 enum when {
@@ -223,20 +227,36 @@ static bool at_create(struct bench *b, const struct fault_case *c, char *why, si
 	return false;
 }
 
+/*
+ * Use up what is free in regions that have users already, by pages of the same kind: the
+ * next page of a TD is its region's first. A file to be closed, or -1.
+ */
+static int use_up_fragments(const struct kvm_td *td)
+{
+	struct abi_kvm_create_guest_memfd c = { .size = FILLER_BYTES };
+	int fd = ioctl(td->fd, ABI_KVM_CREATE_GUEST_MEMFD, &c);
+
+	if (fd >= 0)
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, FILLER_BYTES);
+	return fd;
+}
+
 static bool at_run(struct bench *b, const struct fault_case *c, char *why, size_t size)
 {
 	struct kvm_td *td;
 	bool ok;
-	int ret;
+	int ret, filler;
 
 	if (life_make(&b->host, b->w, 1, &td, why, size))
 		return false;
+	filler = use_up_fragments(td);
 	rule(c->rule);
 	ret = life_run(td, NULL);
 	ok = ret == -EIO && is_dead(td);
 	if (!ok)
 		snprintf(why, size, "its vCPUs ended with %s", strerror(-ret));
 	rule("clear");
+	close(filler);
 	kvm_td_free(td);
 	return ok;
 }
@@ -388,6 +408,7 @@ int guest_faults(int argc, char **argv)
 			return EXIT_USAGE;
 	clock_init();
 	judge_log_skip(true);
+	life_pin(0, 0);
 	b.w = life_workload();
 	if (!b.w || life_open(&b.host))
 		return EXIT_ENVIRONMENT;

@@ -32,9 +32,9 @@ bool guest_number(const char *text, uint64_t *to);
 
 /*
  * /workloads/@name.wl or, outside of an initramfs, workloads/@name.wl, at its
- * bench_scale, with @set (NULL: as it is); NULL with a line said.
+ * bench_scale, changed by @set[]; NULL with a line said.
  */
-struct workload *guest_workload(const char *name, const char *set);
+struct workload *guest_workload(const char *name, const char *const *set, size_t nr);
 
 /* ------------------------------------------------------------------ judge.c */
 

@@ -25,13 +25,13 @@
 #define KILLS 20
 #define STRATEGIES_MAX 16
 
-/* Each about a second, so that the moment is somewhere else each time. */
+/* Each well below a second, so that the moment is somewhere else each time. */
 static const struct {
-	const char *workload, *set;
+	const char *workload, *set[2];
 } victims[] = {
-	{ "create-destroy", "td.torture.lives=2" },
-	{ "fault-storm", NULL },
-	{ "conversion-storm", NULL },
+	{ "create-destroy", { "td.torture.lives=1", "td.torture.count=12" } },
+	{ "fault-storm", { "td.storm.memory=32M", "td.storm.count=6" } },
+	{ "conversion-storm", { "td.victim.memory=64M", "td.attacker.count=3" } },
 };
 #define NR_VICTIMS (sizeof(victims) / sizeof(victims[0]))
 
@@ -77,7 +77,7 @@ static bool measure(struct killing *k)
 		pid_t child;
 		int status;
 
-		k->workload[i] = guest_workload(victims[i].workload, victims[i].set);
+		k->workload[i] = guest_workload(victims[i].workload, victims[i].set, 2);
 		if (!k->workload[i])
 			return false;
 		child = start(k, i, k->strategy[0], 1);

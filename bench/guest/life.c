@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,24 @@ static const char text[] =
 	"[phase fault]\ntd = one\ndo = fault\norder = random\nshare = 20%\n"
 	"[phase convert]\ntd = one\ndo = convert\npages = 4\nstride = 64K\nflips = 5\n"
 	"[phase more]\ntd = one\ndo = fault\norder = interleave\nshare = 20%\n";
+
+static unsigned int life_cpu, life_step;
+
+static void pin(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(guest_cpus[cpu % guest_nr_cpus], &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+void life_pin(unsigned int cpu, unsigned int step)
+{
+	life_cpu = cpu;
+	life_step = step;
+	pin(cpu);
+}
 
 struct workload *life_workload(void)
 {
@@ -78,6 +97,7 @@ static void *run_vcpu(void *arg)
 {
 	struct runner *r = arg;
 
+	pin(life_cpu + r->v->id * life_step);
 	r->ret = kvm_vcpu_run(r->v);
 	__atomic_store_n(&r->out, 1, __ATOMIC_RELEASE);
 	return NULL;

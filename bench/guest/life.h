@@ -10,6 +10,13 @@
 #define LIFE_VCPUS 2
 #define LIFE_NS 100000000000ULL	/* then a TD hangs, whatever the machine */
 
+/*
+ * This process stays on its CPU number @cpu, vCPU i on number @cpu + i * @step. It must:
+ * KVM 7.3 wants INIT_VCPU not to migrate (see kvm.c). With @step 0 what a TD gives back
+ * to the page allocator is what the next one is given first.
+ */
+void life_pin(unsigned int cpu, unsigned int step);
+
 /* NULL with a line said. */
 struct workload *life_workload(void);
 /* kvm_host_open() and what programs need of the host: 0 or -errno with a line said. */

@@ -110,15 +110,15 @@ bool guest_number(const char *text, uint64_t *to)
 	return number(text, to) && *to;
 }
 
-struct workload *guest_workload(const char *name, const char *set)
+struct workload *guest_workload(const char *name, const char *const *set, size_t nr)
 {
 	static const char *const dirs[] = { "/workloads", "workloads", NULL };
 	struct workload *w = NULL;
 	struct td_error err;
 	int ret = workload_load(name, dirs, &w, &err);
 
-	if (!ret && set)
-		ret = workload_set(w, set, &err);
+	if (!ret)
+		ret = workload_set_all(w, set, nr, &err);
 	if (!ret)
 		ret = workload_scale(w, w->bench_scale.num ? w->bench_scale.num : 1,
 				     w->bench_scale.den ? w->bench_scale.den : 1, &err);

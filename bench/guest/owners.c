@@ -91,6 +91,7 @@ int guest_owners(int argc, char **argv)
 	}
 	clock_init();
 	judge_log_skip(true);
+	life_pin(0, 0);
 	if (!w || life_open(&host))
 		return EXIT_ENVIRONMENT;
 	if (life_make(&host, w, 1, &td, err, sizeof(err))) {
