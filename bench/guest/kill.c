@@ -70,22 +70,34 @@ static pid_t start(const struct killing *k, unsigned int victim, const char *str
 	_exit(cell->status == CELL_OK ? EXIT_FINE : EXIT_REGRESSED);
 }
 
+/* How long the cell takes undisturbed; 0: it does not end well. */
+static uint64_t undisturbed(const struct killing *k, unsigned int victim)
+{
+	uint64_t since = clock_ns();
+	pid_t child = start(k, victim, k->strategy[0], 1);
+	int status;
+
+	if (child < 0 || waitpid(child, &status, 0) != child || status) {
+		guest_say("kill: %s does not run undisturbed", victims[victim].workload);
+		return 0;
+	}
+	return clock_ns() - since;
+}
+
+/* The shorter of two: the first warms up. */
 static bool measure(struct killing *k)
 {
 	for (unsigned int i = 0; i < NR_VICTIMS; i++) {
-		uint64_t since = clock_ns();
-		pid_t child;
-		int status;
+		uint64_t first, second;
 
 		k->workload[i] = guest_workload(victims[i].workload, victims[i].set, 2);
 		if (!k->workload[i])
 			return false;
-		child = start(k, i, k->strategy[0], 1);
-		if (child < 0 || waitpid(child, &status, 0) != child || status) {
-			guest_say("kill: %s does not run undisturbed", victims[i].workload);
+		first = undisturbed(k, i);
+		second = first ? undisturbed(k, i) : 0;
+		if (!second)
 			return false;
-		}
-		k->ns[i] = clock_ns() - since;
+		k->ns[i] = first < second ? first : second;
 	}
 	return true;
 }
