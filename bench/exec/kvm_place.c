@@ -22,12 +22,13 @@
 
 #define HELD "/held"
 #define MIB (1ull << 20)
-#define SLACK (224 * MIB)	/* of the kernel and of processes, free beside the TDs' pages */
+#define SLACK (320 * MIB)	/* of the kernel and of processes, free beside the TDs' pages */
 #define FIRST_REST (64 * MIB)	/* stays free while the holes are made */
 #define MAX_ORDER 10
 #define ORDER_2M 9
 #define ORDER_REST 2	/* holes that touch make blocks of order 1, seldom more */
 
+static uint64_t most;		/* bytes that the workloads need */
 static uint64_t held_for;	/* bytes that were left; 0: memory is not fragmented */
 
 /* ------------------------------------------------------------ free memory */
@@ -171,16 +172,21 @@ static int fragment(uint64_t left, char *err, size_t size)
 	return code ? fail(err, size, code, "rest") : 0;
 }
 
-int place_fragment(const struct workload *w, char *err, size_t size)
+void place_expect(const struct workload *w)
+{
+	if (place_wants(w) && need(w) > most)
+		most = need(w);
+}
+
+int place_fragment(char *err, size_t size)
 {
 	int ret = -EAGAIN;
 
-	if (held_for >= need(w))
+	if (held_for)
 		return 0;
-	place_release();
 	/* fio takes memory of its own where hardly any is left: once more, with more of it */
 	for (unsigned int tries = 1; ret && tries <= 2; tries++)
-		ret = fragment(need(w) + (tries - 1) * SLACK, err, size);
+		ret = fragment(most + (tries - 1) * SLACK, err, size);
 	return ret;
 }
 

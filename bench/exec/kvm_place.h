@@ -18,11 +18,14 @@
 bool place_wants(const struct workload *w);
 /* Is there a job to run, in this host? */
 bool place_can(void);
+/* @w will be run too: what its TDs need stays free. Before place_fragment(). */
+void place_expect(const struct workload *w);
 /*
- * Fragment memory, but for what @w's TDs need, unless that was done; or give all of it
- * back. 0, or -errno with one line in @err.
+ * Fragment memory, but for what the TDs need, unless that was done; or give all of it
+ * back. Memory that was fragmented does not become whole again, so once is for all
+ * workloads. 0, or -errno with one line in @err.
  */
-int place_fragment(const struct workload *w, char *err, size_t size);
+int place_fragment(char *err, size_t size);
 void place_release(void);
 bool place_fragmented(void);
 /* Share of the free memory that is in pieces of at least 2M, in percent; or NAN. */

@@ -260,7 +260,7 @@ static void place(const struct cell_line *l)
 
 	if (w && !place_wants(w))
 		place_release();
-	else if (w && place_fragment(w, err, sizeof(err)))
+	else if (w && place_fragment(err, sizeof(err)))
 		fprintf(stderr, "dpamt-guest: %s: %s\n", w->name, err);
 	workload_free(w);
 }
@@ -299,6 +299,27 @@ static int run_line(const struct cell_line *l)
 	return EXIT_ENVIRONMENT;
 }
 
+/* What all cells together want of memory. */
+static void expect_places(const char *path)
+{
+	FILE *f = place_can() ? fopen(path, "r") : NULL;
+	char *text = NULL;
+	struct cell_line l;
+	struct td_error err;
+	size_t size = 0;
+
+	while (f && getline(&text, &size, f) > 0) {
+		struct workload *w = parse_line(text, &l) ? load(&l, &err) : NULL;
+
+		if (w)
+			place_expect(w);
+		workload_free(w);
+	}
+	free(text);
+	if (f)
+		fclose(f);
+}
+
 static int run_file(const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -311,6 +332,7 @@ static int run_file(const char *path)
 		fprintf(stderr, "dpamt-guest: %s: %s\n", path, strerror(errno));
 		return EXIT_USAGE;
 	}
+	expect_places(path);
 	while (getline(&text, &size, f) > 0) {
 		nr++;
 		if (text[0] == '\n' || text[0] == '#')
