@@ -307,6 +307,7 @@ ended=$?
 seconds=$(($(date +%s) - start))
 
 if [ $ended = 2 ]; then
+	[ "$status" -le 128 ] || give_up "QEMU was killed by signal $((status - 128)): out of memory?"
 	give_up "QEMU: $(head -n 1 "$scratch/qemu" | cut -c 1-200)"
 fi
 verdict

@@ -398,12 +398,13 @@ static void announce(struct boot *b)
 }
 
 /*
- * The end of the script's messages says why it failed: its last line. And the
- * accelerator is known only to whoever chose it.
+ * The end of the script's messages says why it failed: its last line that is not what
+ * the guest said of its cells, where there is one.
  */
 static void last_message(const struct boot *b, char *text, size_t size)
 {
 	FILE *f = fopen(b->messages, "r");
+	bool guest, script = false;
 	char *line = NULL;
 	size_t room = 0;
 
@@ -411,7 +412,10 @@ static void last_message(const struct boot *b, char *text, size_t size)
 	while (f && getline(&line, &room, f) > 0)
 		if (line[strcspn(line, "\r\n")] && line[0] != '\n') {
 			line[strcspn(line, "\r\n")] = 0;
-			snprintf(text, size, "%s", line);
+			guest = !strncmp(line, "dpamt-guest: ", 13);
+			if (!guest || !script)
+				snprintf(text, size, "%s", line);
+			script |= !guest;
 		}
 	free(line);
 	if (f)

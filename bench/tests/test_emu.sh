@@ -51,6 +51,7 @@ while IFS="$tab" read -r file strategy block seed scale sets; do
 	boot="$boot $strategy"
 	if [ "$mode" = die ] && [ $n = 3 ]; then
 		echo "emu-run: the host ended before its cells did" >&2
+		echo "dpamt-guest: w s block 0: ok" >&2
 		echo "$boot" >>"$here/boots"
 		exit 1
 	fi
