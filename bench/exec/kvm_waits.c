@@ -186,8 +186,7 @@ static void stop_tracing(json_t *o)
 	if (p) {
 		read_trace(p, &waits, &begins);
 		json_object_set_new(o, "event_waits", json_integer(waits));
-		json_object_set_new(o, "event_lock_contentions",
-				    json_integer(begins > waits ? begins - waits : 0));
+		json_object_set_new(o, "event_begins", json_integer(begins));
 		json_object_set_new(o, "events_lost", json_integer(lost));
 	}
 	write_tracing("trace", "");

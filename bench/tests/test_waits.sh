@@ -10,11 +10,11 @@ dir=$(mktemp -d) || exit 3
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
 
-# A cell of $1 with waits, ns, lock_stat's, its ns, events, lock events, lost events.
+# A cell of $1 with waits, ns, lock_stat's, its ns, our events, all of them, lost events.
 cell() {
 	printf '{"kind":"cell","workload":"w","strategy":"%s","status":"ok","metrics":{"wait_count":%s,' "$1" "$2"
 	printf '"wait_total_ns":%s},"waits":{"lock_stat_contentions":%s,"lock_stat_wait_ns":%s,' "$3" "$4" "$5"
-	printf '"event_waits":%s,"event_lock_contentions":%s,"events_lost":%s}}\n' "$6" "$7" "$8"
+	printf '"event_waits":%s,"event_begins":%s,"events_lost":%s}}\n' "$6" "$7" "$8"
 }
 
 # Exit code $1, and a line that has $2.
@@ -30,23 +30,25 @@ judged() {
 	fi
 }
 
-{ cell global 100 900000 90 800000 100 40 0; cell global-fast 30 60000 25 50000 30 0 0; } >"$dir/lines"
+{ cell global 100 900000 90 800000 100 140 0; cell global-fast 30 60000 25 50000 30 30 0; } >"$dir/lines"
 judged 0 'global  *100  *90  *1.11  *900  *800  *1.12  *100  *40$'
-{ cell global 60 900000 50 800000 60 20 0; cell global 40 10000 30 5000 40 1 0; } >"$dir/lines"
+{ cell global 60 900000 50 800000 60 80 0; cell global 40 10000 30 5000 40 41 0; } >"$dir/lines"
 judged 0 'global  *100  *80 '
-cell global 89 900000 90 800000 89 40 0 >"$dir/lines"
+cell global 89 900000 90 800000 89 129 0 >"$dir/lines"
 judged 1 'WRONG: global: 89 waits counted, lock_stat has 90 contentions'
-cell global 100 700000 90 800000 100 40 0 >"$dir/lines"
+cell global 100 700000 90 800000 100 140 0 >"$dir/lines"
 judged 1 'WRONG: global: 700000 ns of waiting counted, lock_stat has 800000'
-cell global 201 900000 90 800000 201 40 0 >"$dir/lines"
+cell global 201 900000 90 800000 201 241 0 >"$dir/lines"
 judged 1 'lock_stat has only 90 contentions'
-cell global 100 900000 90 800000 99 40 0 >"$dir/lines"
+cell global 100 900000 90 800000 99 139 0 >"$dir/lines"
 judged 1 '100 waits counted, 99 events of them'
-cell global 100 900000 90 800000 99 40 7 >"$dir/lines"
+cell global 100 900000 90 800000 99 139 7 >"$dir/lines"
 judged 0 global
-cell global 100 900000 90 800000 100 91 0 >"$dir/lines"
+cell global 100 900000 90 800000 100 191 0 >"$dir/lines"
 judged 1 '91 contention events of the lock, lock_stat has 90'
-cell global 19 900000 19 800000 19 0 0 >"$dir/lines"
+cell global 100 900000 90 800000 100 99 0 >"$dir/lines"
+judged 1 '100 waits, 99 contention events of their locks'
+cell global 19 900000 19 800000 19 19 0 >"$dir/lines"
 judged 5 'too few to tell'
 echo '{"kind":"cell","workload":"w","strategy":"global","status":"failed","reason":"no KVM"}' >"$dir/lines"
 judged 3 'w global: no lock_stat in this cell: no KVM'
