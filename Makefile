@@ -3,7 +3,7 @@
 # make		build build/dpamt
 # make bench	set up, build, compare all strategies on this machine (ON=emu: on an emulated TDX host)
 # make check	set up, build, run the tests (at most 4 minutes)
-# make check-breaks	apply each committed break; every one must turn a test red
+# make check-breaks	apply each committed break; every one must turn a test red (KERNEL=yes: the kernel's)
 # make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
 # make kernel-check	build that kernel, also with run-time checks, boot both in QEMU, check the series
 # make kernel-series	build/series/: kernel/patches and kernel/src as one series for git am
@@ -206,8 +206,8 @@ check:
 	@scripts/check.sh
 
 check-breaks:
-	@scripts/setup.sh build check
-	@scripts/check-breaks.sh
+	@scripts/setup.sh build check $(if $(KERNEL),kernel)
+	@$(if $(KERNEL),scripts/kernel-breaks.sh,scripts/check-breaks.sh)
 
 kernel:
 	@scripts/setup.sh kernel $(if $(filter host,$(FOR)),kernel-host)
