@@ -50,7 +50,8 @@ static int __init emu_setup(char *options)
 
 	while ((option = strsep(&options, ",")))
 		if (!take_option(option)) {
-			pr_err("tdx_emu=%s: no such option; valid: on, off, static, guard\n", option);
+			pr_err("tdx_emu=%s: no such option; valid: on, off, static, guard\n",
+			       option);
 			emu_on = false;
 			return 0;
 		}
