@@ -142,7 +142,7 @@ static bool is_place(const struct places *p, uint64_t at)
 	return false;
 }
 
-/* "..: tdx_pamt_wait: what=0xADDR ..": to @places; or "..: contention_begin: lock_addr=0xADDR ..". */
+/* "..: tdx_pamt_wait: what=0xADDR ..", "..: contention_begin: ADDR (flags=..)": the address, or 0. */
 static uint64_t field(const char *line, const char *event, const char *name)
 {
 	const char *at = strstr(line, event);
@@ -167,7 +167,7 @@ static void read_trace(struct places *p, uint64_t *waits, uint64_t *begins)
 				if (!is_place(p, at) && p->nr < sizeof(p->at) / sizeof(p->at[0]))
 					p->at[p->nr++] = at;
 			}
-			at = pass ? field(line, "contention_begin:", "lock_addr=") : 0;
+			at = pass ? field(line, "contention_begin:", "begin: ") : 0;
 			*begins += at && is_place(p, at);
 		}
 		if (f)
