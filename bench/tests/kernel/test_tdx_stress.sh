@@ -12,8 +12,8 @@
 # usage: bench/tests/kernel/test_tdx_stress.sh [emu|emu-debug]
 #		[kill [N] | churn [SECONDS] | faults | owners]
 #
-# Without a verb all, short: 20 kills, 30 seconds, all faults; then owners, and 10
-# seconds of churn in guard mode; two minutes. APPEND of the environment goes onto the
+# Without a verb all, short: 20 kills (emu-debug: 5), 30 seconds, all faults; then owners,
+# and 10 seconds of churn in guard mode; two minutes. APPEND of the environment goes onto the
 # kernel's command line.
 # The log of the last boot is left in build/kernel/stress.log. CPUS of the environment:
 # that of the emulated host, default 4. Of all that is done on emu-debug only kills and
@@ -72,7 +72,7 @@ verb()
 	said=$("$root/scripts/emu-run.sh" --kernel="$kernel" --smp="${CPUS:-4}" \
 		--timeout="$(limit "$@")" --log="$log" --append="$append" --do="$*" $warnings 2>&1)
 	status=$?
-	line=$(echo "$said" | sed -n "s/^dpamt-guest: \($1: .*\)/\1/p" | tail -n 1)
+	line=$(echo "$said" | sed -n "s/^dpamt-guest: \($1: [^[]*\).*/\1/p" | tail -n 1)
 	if [ $status = 0 ]; then
 		passed=$((passed + 1))
 		echo "$kernel: $line"
@@ -88,7 +88,11 @@ verb()
 
 if [ -n "$verbs" ]; then
 	for v in $verbs; do
-		[ "$v$kernel" = faultsemu-debug ] || verb "$v"
+		case $kernel-$v in
+		emu-debug-faults) ;;
+		emu-debug-kill) verb kill 5 ;;
+		*) verb "$v" ;;
+		esac
 	done
 	append="$append tdx_emu=on,guard"
 	if [ "$kernel" = emu ]; then
