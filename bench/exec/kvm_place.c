@@ -146,7 +146,12 @@ static int fragment(uint64_t left, char *err, size_t size)
 	uint64_t large;
 	int code;
 
-	/* Huge pages in memory that is short of them would raise the reserve to 64M and more. */
+	/*
+	 * Huge pages in memory that is short of them would raise the reserve to 64M and more,
+	 * and the holes would end in the CPUs' own lists of free pages, 80M each, where no
+	 * other CPU finds them.
+	 */
+	write_to("/proc/sys/vm/percpu_pagelist_high_fraction", "1000000");
 	write_to("/proc/sys/vm/compaction_proactiveness", "0");
 	write_to("/proc/sys/vm/watermark_boost_factor", "0");
 	write_to("/proc/sys/vm/min_free_kbytes", "8192");
