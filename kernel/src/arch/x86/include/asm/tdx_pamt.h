@@ -55,8 +55,9 @@ void tdx_pamt_put(kvm_pfn_t pfn);
 
 /*
  * A page with its reference, for a control structure of a TD or vCPU; sleeps.
- * NULL: no memory, or the module refused the pair, which the log says. Free with tdx_free_control_page() once the module has given
- * it back, or if it never got it; NULL is allowed.
+ * NULL: no memory, or the module refused the pair, which the log says. Free with
+ * tdx_free_control_page() once the module has given it back, or if it never got
+ * it; NULL is allowed.
  */
 struct page *tdx_alloc_control_page(void);
 void tdx_free_control_page(struct page *page);
