@@ -85,16 +85,26 @@ int emu_region_pages(const struct emu_module *m, u64 pa, struct emu_region_page 
 	return 0;
 }
 
-int emu_td_owner_config(const struct emu_module *m, u64 tdr_pa, u64 *value)
+/* The TDR at @tdr_pa of a TD that MNG.INIT has run on, or NULL. */
+static struct tdr *initialised_td(const struct emu_module *m, u64 tdr_pa)
 {
 	struct emu_page_info info;
 	struct tdr *tdr;
 
 	if (emu_page_info(m, tdr_pa, &info) || info.type != EMU_PT_TDR)
-		return -EINVAL;
+		return NULL;
 	tdr = emu_va(m, tdr_pa);
 	if (READ_ONCE(tdr->num_tdcx) < MIN_TDCS_PAGES ||
 	    READ_ONCE(td_tdcs(m, tdr)->op_state) == OP_STATE_UNINITIALIZED)
+		return NULL;
+	return tdr;
+}
+
+int emu_td_owner_config(const struct emu_module *m, u64 tdr_pa, u64 *value)
+{
+	struct tdr *tdr = initialised_td(m, tdr_pa);
+
+	if (!tdr)
 		return -EINVAL;
 	*value = td_tdcs(m, tdr)->owner_config;
 	return 0;
@@ -102,15 +112,10 @@ int emu_td_owner_config(const struct emu_module *m, u64 tdr_pa, u64 *value)
 
 int emu_td_mrtd(const struct emu_module *m, u64 tdr_pa, u8 mrtd[EMU_MRTD_SIZE])
 {
-	struct emu_page_info info;
+	struct tdr *tdr = initialised_td(m, tdr_pa);
 	struct emu_measure s;
-	struct tdr *tdr;
 
-	if (emu_page_info(m, tdr_pa, &info) || info.type != EMU_PT_TDR)
-		return -EINVAL;
-	tdr = emu_va(m, tdr_pa);
-	if (READ_ONCE(tdr->num_tdcx) < MIN_TDCS_PAGES ||
-	    READ_ONCE(td_tdcs(m, tdr)->op_state) == OP_STATE_UNINITIALIZED)
+	if (!tdr)
 		return -EINVAL;
 	s = td_tdcs(m, tdr)->mrtd;
 	emu_measure_finish(&s, mrtd);

@@ -34,7 +34,6 @@ u64 tdh_phymem_pamt_add(struct pamt *p, unsigned long region, struct pamt_pair *
 		.rdx = pair->hpa[0],
 		.r8 = pair->hpa[1],
 	};
-
 	u64 status;
 
 	if (p->seam)
