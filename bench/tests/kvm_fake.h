@@ -75,6 +75,7 @@ static struct {
 	uint64_t fault_shift;		/* memory faults are told of another place */
 	uint64_t faults;
 	uint64_t stuck_vcpu;		/* the vCPU that runs as the n-th does not */
+	bool stuck_once;		/* .. until it is kicked, or "regions" opened without a kick */
 	unsigned int running;		/* vCPUs inside KVM_RUN */
 	unsigned int moving;		/* who ran or was made while "regions" was opened */
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -93,6 +94,8 @@ static bool fake_fails(uint64_t call)
 static void fake_owners(void)
 {
 	fake.moving += __atomic_load_n(&fake.running, __ATOMIC_RELAXED);
+	if (fake.stuck_once)
+		__atomic_store_n(&fake.stuck_vcpu, 0, __ATOMIC_RELAXED);
 	for (int i = 0; i < FAKE_VMS; i++)
 		fake.moving += fake.vm[i].keyed && !fake.vm[i].finalised;
 }
@@ -386,8 +389,11 @@ static int fake_run(struct fake_vcpu *v)
 
 	if (__atomic_add_fetch(&fake.runs, 1, __ATOMIC_RELAXED) == fake.stuck_vcpu)
 		v->stuck = true;
-	while (v->stuck && !__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED))
+	while (v->stuck && !__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&fake.stuck_vcpu, __ATOMIC_RELAXED))
 		usleep(1000);
+	if (fake.stuck_once)
+		v->stuck = false;
 	if (v->hypercall) {
 		v->hypercall = false;
 		v->converted = v->run->hypercall.ret ? EIO + 1 : 1;

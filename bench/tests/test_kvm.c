@@ -121,7 +121,7 @@ static void fake_new(void)
 	fake.keys_used = fake.most_keys = 0;
 	fake.fail_call = fake.hw_error = fake.runs = fake.created = fake.map_gpa = 0;
 	fake.fail_times = -1;
-	fake.no_tdx = fake.all_shared = false;
+	fake.no_tdx = fake.all_shared = fake.stuck_once = false;
 	fake.faults = fake.fault_shift = fake.stuck_vcpu = fake.moving = 0;
 	kvm_interrupted = 0;
 	stats_files();
@@ -498,13 +498,15 @@ static void test_counts_differ(void)
 	}
 }
 
-/* The world stops while TDs come, run and go, and goes on. */
+/* The world stops while TDs come, run and go, and goes on: one vCPU is inside until it is kicked. */
 static void test_snapshot_of_many(void)
 {
 	struct cell *c;
 
 	fake_new();
 	emulated_files();
+	fake.stuck_vcpu = 3;
+	fake.stuck_once = true;
 	/* too many for the fixture: what is tested is that nothing hangs */
 	c = run_text(HEAD "[td a]\ncount = 6\nvcpus = 4\nmemory = 8M\n"
 		     "[td b]\ncount = 6\nvcpus = 1\nmemory = 8M\nlives = 5\nshutdown = own\n"
