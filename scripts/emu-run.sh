@@ -6,7 +6,7 @@
 #
 # usage: scripts/emu-run.sh [--kernel=KERNEL] [--out=FILE] [--smp=CPUS[,sockets=N]]
 #		[--memory=SIZE] [--timeout=SECONDS] [--append=TEXT] [--log=FILE]
-#		[--accel=auto|kvm|tcg] [--fio=JOB] CELLS | --do=VERB [--warnings]
+#		[--accel=auto|kvm|tcg] [--fio=JOB] [--perf] CELLS | --do=VERB [--warnings]
 #	scripts/emu-run.sh --check
 #
 # CELLS is a file of lines, or - for standard input: workload file, strategy, block,
@@ -17,6 +17,8 @@
 # --do: instead of cells, a verb of dpamt-guest with its words: "kill 200" (bench/guest/).
 # --fio=JOB: fio goes along, with its libraries, and this job of workloads/fio/: memory is
 # fragmented by it before cells whose workload asks for scattered placement.
+# --perf: so does perf, which records the locks' contention events (with a kernel that has
+# LOCK_STAT).
 # --warnings: what the kernel says is meant and judged by the verb.
 # --check: is all there that a boot takes? ACCEL of the environment: the default of --accel.
 # Defaults: kernel emu, 4 CPUs (a TD may have as many vCPUs, so hot-spot needs 8), 4G,
@@ -50,6 +52,7 @@ append=
 accel=${ACCEL:-auto}
 log=$build/kernel/emu-run.log
 fio=
+perf=
 cells=
 verb=
 warnings=
@@ -69,6 +72,7 @@ while [ $# -gt 0 ]; do
 		cells=/dev/null
 		;;
 	--fio=*) fio=$value ;;
+	--perf) perf=yes ;;
 	--warnings) warnings=yes ;;
 	--check) cells=--check ;;
 	-h | --help)
@@ -127,20 +131,25 @@ done <"$cells"
 [ -z "$verb" ] || cp "$root"/workloads/*.wl "$scratch/root/workloads/" || exit 3
 cp "$guest" "$scratch/root/init" || exit 3
 
-# fio with all that it is linked to: too much to be worth packing.
+# A program with all that it is linked to: too much to be worth packing.
 pack='gzip -1'
-if [ -n "$fio" ]; then
-	[ -r "$fio" ] || { say "no such job: $fio" && exit 2; }
-	program=$(command -v fio) ||
-		{ say "no fio; to go on: sudo apt-get install -y fio" && exit 3; }
-	mkdir -p "$scratch/root/bin" "$scratch/root/fio" &&
-		cp "$program" "$scratch/root/bin/fio" && cp "$fio" "$scratch/root/fio/" || exit 3
+bring()
+{
+	program=$(command -v "$1") ||
+		{ say "no $1; to go on: sudo apt-get install -y $2" && exit 3; }
+	mkdir -p "$scratch/root/bin" && cp "$program" "$scratch/root/bin/$1" || exit 3
 	ldd "$program" | grep -o '/[^ )]*' | sort -u | while read -r library; do
 		mkdir -p "$scratch/root${library%/*}" &&
 			cp -L "$library" "$scratch/root$library" || exit 3
 	done || exit 3
 	pack=cat
+}
+if [ -n "$fio" ]; then
+	[ -r "$fio" ] || { say "no such job: $fio" && exit 2; }
+	mkdir -p "$scratch/root/fio" && cp "$fio" "$scratch/root/fio/" || exit 3
+	bring fio fio
 fi
+[ -z "$perf" ] || bring perf linux-perf
 (cd "$scratch/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | $pack) \
 	>"$scratch/initramfs" || { say "cannot write to $scratch" && exit 3; }
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Are our figures of waiting true? Cells on an emulated TDX host whose kernel has LOCK_STAT,
-# and a table: waits by our statistics, by lock_stat of the same locks, and by the locks'
-# own contention events.
+# and a table: waits by our statistics, by lock_stat of the same locks, by the locks' own
+# contention events, and by perf lock contention, which knows those events alone.
 #
 # usage: scripts/emu-waits.sh [--strategies=A,B..] [--from=FILE] [--log=FILE]
 #
@@ -12,6 +12,7 @@
 # is in ours alone: at most half of them. There must be an event for each of our waits, and
 # a contention_begin; what there is more of those is the queued spinlock's own, of which
 # there must be no more than lock_stat has contentions, since its first waiter makes none.
+# perf may lose events: it must not have more waits than we, and not none.
 # --from=FILE judges lines of samples.jsonl instead of a run. fio makes the host's memory
 # scattered; without it global-fast has hardly a transition to wait for.
 # Default: global and global-fast, which wait at one lock. Takes the kernel emu-debug.
@@ -56,10 +57,11 @@ if [ -z "$from" ]; then
 				$block $((block + 1))
 		done
 	done >"$scratch/cells"
-	fio=
+	fio= perf=
+	! command -v perf >/dev/null 2>&1 || perf=--perf
 	! command -v fio >/dev/null 2>&1 || fio=--fio=$root/workloads/fio/fragment.fio
 	"$root/scripts/emu-run.sh" --kernel=emu-debug --append=no_hash_pointers --out="$from" \
-		$fio --timeout=900 --log="$log" "$scratch/cells" >&2 || exit
+		$fio $perf --timeout=900 --log="$log" "$scratch/cells" >&2 || exit
 fi
 [ -r "$from" ] || { echo "emu-waits: no such file: $from" >&2 && exit 2; }
 
@@ -99,6 +101,8 @@ function wrong(text) {
 	events[s] += number("event_waits")
 	begins[s] += number("event_begins")
 	lost[s] += number("events_lost")
+	perf[s] += number("perf_waits")
+	perf_ns[s] += number("perf_wait_ns")
 }
 END {
 	if (missing || !nr) {
@@ -106,12 +110,13 @@ END {
 			print "emu-waits: no cells" > "/dev/stderr"
 		exit 3
 	}
-	printf "%-12s %8s %9s %6s %10s %12s %6s %8s %12s\n", "strategy", "waits", "lock_stat",
-		"ratio", "wait, us", "lock_stat,us", "ratio", "events", "lock events"
+	printf "%-12s %8s %9s %6s %10s %12s %6s %8s %12s %8s %10s\n", "strategy", "waits", "lock_stat",
+		"ratio", "wait, us", "lock_stat,us", "ratio", "events", "lock events", "perf", "perf, us"
 	for (s = 1; s <= nr; s++) {
-		printf "%-12s %8d %9d %6s %10.0f %12.0f %6s %8d %12d\n", name[s], ours[s], lock[s],
+		printf "%-12s %8d %9d %6s %10.0f %12.0f %6s %8d %12d %8s %10s\n", name[s], ours[s], lock[s],
 			ratio(ours[s], lock[s]), ours_ns[s] / 1e3, lock_ns[s] / 1e3,
-			ratio(ours_ns[s], lock_ns[s]), events[s], begins[s] - events[s]
+			ratio(ours_ns[s], lock_ns[s]), events[s], begins[s] - events[s],
+			perf[s] < 0 ? "-" : perf[s], perf[s] < 0 ? "-" : sprintf("%.0f", perf_ns[s] / 1e3)
 		few = few || ours[s] < 20
 	}
 	for (s = 1; s <= nr; s++) {
@@ -128,6 +133,10 @@ END {
 		if (begins[s] - events[s] > lock[s])
 			wrong(sprintf("%d contention events of the lock, lock_stat has %d",
 				begins[s] - events[s], lock[s]))
+		if (perf[s] > ours[s])
+			wrong(sprintf("%d waits counted, perf has %d", ours[s], perf[s]))
+		if (!perf[s] && ours[s])
+			wrong(sprintf("%d waits counted, perf has none", ours[s]))
 	}
 	if (!bad && few)
 		print "emu-waits: fewer than 20 waits: too few to tell" > "/dev/stderr"

@@ -8,7 +8,7 @@
  *
  * A queued spinlock emits contention events only behind its pending bit: its first
  * waiter is never seen. The strategies emit a pair of their own around it, of the same
- * address; what is more than those is the lock's.
+ * address; what is more than those is the lock's. perf takes the outer one.
  */
 #include "exec/kvm_waits.h"
 
@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "exec/kvm_perf.h"
 #include "measure/kernel_stats.h"
 
 #define LOCK_STAT "/proc/lock_stat"
@@ -95,7 +96,7 @@ static bool read_lock_stat(struct lock_stat *s)
 
 /* ------------------------------------------------------------------- events */
 
-static bool tracing;
+static bool tracing, recording;
 
 static void start_tracing(void)
 {
@@ -200,11 +201,13 @@ void kvm_waits_begin(void)
 	if (access(LOCK_STAT, R_OK))
 		return;
 	start_tracing();
+	recording = tracing && kvm_perf_can() && kvm_perf_begin();
 	write_file(LOCK_STAT, "0");
 }
 
 json_t *kvm_waits_end(void)
 {
+	uint64_t waits, ns;
 	struct lock_stat s;
 	json_t *o;
 
@@ -212,6 +215,10 @@ json_t *kvm_waits_end(void)
 		return NULL;
 	o = json_pack("{s:I,s:I}", "lock_stat_contentions", (json_int_t)s.contentions,
 		      "lock_stat_wait_ns", (json_int_t)llround(s.wait_us * 1000));
+	if (recording && kvm_perf_end(&waits, &ns)) {
+		json_object_set_new(o, "perf_waits", json_integer(waits));
+		json_object_set_new(o, "perf_wait_ns", json_integer(ns));
+	}
 	if (tracing)
 		stop_tracing(o);
 	return o;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The kernel's own tools about the waits that the strategies count: lock_stat (a kernel
- * with CONFIG_LOCK_STAT), and the contention events of its locks. Where neither is
- * there, nothing is said. Of one cell, from its process.
+ * with CONFIG_LOCK_STAT), the contention events of its locks, and what perf makes of them
+ * if it was brought along. Where none is there, nothing is said. Of one cell, from its process.
  */
 #ifndef DPAMT_KVM_WAITS_H
 #define DPAMT_KVM_WAITS_H

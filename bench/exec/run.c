@@ -6,9 +6,11 @@
  * sends each sample as a line of JSON through a pipe. The parent writes the
  * samples as they land, shows progress, and survives whatever the child meets.
  */
+#define _GNU_SOURCE
 #include "exec/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -269,7 +271,7 @@ static int run_block(struct tally *t, unsigned int block)
 	char *line = NULL;
 	FILE *in;
 
-	if (pipe(fd))
+	if (pipe2(fd, O_CLOEXEC))
 		return -errno;
 	fflush(NULL);
 	child = fork();

@@ -247,12 +247,13 @@ static bool next_strategy(unsigned int n)
 
 int guest_churn(int argc, char **argv)
 {
-	uint64_t seconds = SECONDS, since;
+	uint64_t seconds = SECONDS, since, before = 0;
 	struct workload *w;
 	struct tally *t;
 	bool failing = false;
 	unsigned int n = 0;
 	int ret = EXIT_FINE;
+	char why[300];
 
 	if (argc > 1 || (argc && !guest_number(argv[0], &seconds))) {
 		guest_say("churn: usage: churn [SECONDS]");
@@ -274,6 +275,12 @@ int guest_churn(int argc, char **argv)
 			break;
 		}
 		ret = round_of(w, left < ROUND_NS ? left : ROUND_NS, n * 7919, failing, t);
+		/* the first one fills the kernel's caches */
+		before = before ?: judge_free_kb();
+	}
+	if (ret == EXIT_FINE && !judge_memory_back(before, why, sizeof(why))) {
+		guest_say("churn: %s", why);
+		ret = EXIT_REGRESSED;
 	}
 	/* Something must have lived, or nothing was tested. */
 	if (ret == EXIT_FINE && !t->ended) {

@@ -68,6 +68,12 @@ uint64_t judge_pamt(const char *file, const char *key);
 
 /* Free memory in KB, after caches were dropped. */
 uint64_t judge_free_kb(void);
+/*
+ * Is memory gone since there were @before KB free? With more than 8 MB, one line in @why:
+ * less is what the kernel's own caches come and go by. A kernel with KASAN keeps freed
+ * objects: there nothing is said.
+ */
+bool judge_memory_back(uint64_t before, char *why, size_t size);
 
 /* -------------------------------------------------------------------- verbs */
 

@@ -20,6 +20,7 @@
 #define LATE_TRIES 500		/* of 10 ms: a VM goes when the last of its files does */
 #define RECORD_MAX 8192
 #define LEVEL_WARNING 4
+#define MEMORY_SLACK_KB 8192
 
 /* ---------------------------------------------------------------- counts */
 
@@ -56,6 +57,29 @@ uint64_t judge_free_kb(void)
 	if (f)
 		fclose(f);
 	return kb;
+}
+
+static bool kernel_has(const char *symbol)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	char line[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, symbol);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+bool judge_memory_back(uint64_t before, char *why, size_t size)
+{
+	uint64_t now = judge_free_kb();
+
+	if (now + MEMORY_SLACK_KB >= before || kernel_has(" kasan_quarantine_put\n"))
+		return true;
+	snprintf(why, size, "no TD, and %" PRIu64 " KB of memory are gone", before - now);
+	return false;
 }
 
 /* The first line "key value" of @text whose value is not 0, but for those in @except. */

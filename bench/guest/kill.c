@@ -161,6 +161,7 @@ int guest_kill(int argc, char **argv)
 	struct killing k = { 0 };
 	uint64_t kills = KILLS, i, before, since;
 	int ret = EXIT_FINE;
+	char why[300];
 
 	if (argc > 2 || (argc && !guest_number(argv[0], &kills))) {
 		guest_say("kill: usage: kill [NUMBER [STRATEGY]]");
@@ -176,6 +177,10 @@ int guest_kill(int argc, char **argv)
 	for (i = 0; i < kills && ret == EXIT_FINE; i++)
 		if (!kill_one(&k, i))
 			ret = EXIT_REGRESSED;
+	if (ret == EXIT_FINE && !judge_memory_back(before, why, sizeof(why))) {
+		guest_say("kill: %s", why);
+		ret = EXIT_REGRESSED;
+	}
 	guest_say("kill: %s: %" PRIu64 " kills, %" PRIu64 " TDs existed when they came, %u were "
 		  "over before, %u strategies, %" PRId64 " KB of memory less, %.0f s",
 		  ret ? "FAILED" : "all came back", i, k.tds, k.over, k.nr_strategies,

@@ -9,7 +9,7 @@ set -u
 dpamt=$(realpath "${DPAMT:-build/dpamt}")
 cd "$(dirname "$0")/../.." || exit 3
 dir=$(mktemp -d) || exit 3
-trap 'rm -rf "$dir"' EXIT
+trap 'umount -l "$dir/small" 2>/dev/null; rm -rf "$dir"' EXIT
 passed=0 failed=0
 
 ok() {
@@ -30,7 +30,8 @@ same() {
 }
 
 # A boot is a line of $dir/boots: the strategy on the kernel's command line, then its cells'.
-# $dir/mode says how it goes: fine, die (after 2 cells), dirty (log), missing, lost (3, nothing).
+# $dir/mode says how it goes: fine, die (after 2 cells), dirty (log), missing, lost (3, nothing),
+# long (lines of 8 KB, and then it stays).
 mkdir "$dir/scripts"
 cat >"$dir/scripts/emu-run.sh" <<'SCRIPT'
 #!/bin/sh
@@ -56,10 +57,13 @@ while IFS="$tab" read -r file strategy block seed scale sets; do
 		exit 1
 	fi
 	echo "$file $strategy $sets" >>"$here/cells"
-	printf '{"kind":"cell","workload":"%s","strategy":"%s","block":%s,"status":"ok","seed":%s,"metrics":{"install_count":%s}}\n' \
+	words=
+	[ "$mode" != long ] || words=$(printf '%08000d' 0)
+	printf '{"kind":"cell","reason":"'"$words"'","workload":"%s","strategy":"%s","block":%s,"status":"ok","seed":%s,"metrics":{"install_count":%s}}\n' \
 		"$file" "$strategy" "$block" "$seed" "$n"
 done
 echo "$boot" >>"$here/boots"
+[ "$mode" != long ] || { sleep 15; : >"$here/slept"; exit 1; }
 [ "$mode" != dirty ] || { echo "not clean: 1 lines" >&2; exit 1; }
 echo '{"kind":"host","accelerator":"tcg","kernel":"7.3.4-fixture"}'
 SCRIPT
@@ -131,6 +135,21 @@ go lost --workload fault-storm --strategy lockless --runs 1
 same "$code" 3 "QEMU that does not start"
 grep -q "no such machine" "$dir/err" "$run"/*.txt
 ok $? "says why"
+
+mkdir "$dir/small"
+if mount -t tmpfs -o size=48k tmpfs "$dir/small" 2>/dev/null; then
+	go long --workload fault-storm,hot-spot --strategy global-fast,lockless,hashed,rwlock --runs 1 --out "$dir/small"
+	same "$code" 3 "a full disk is an error of the environment"
+	grep -q 'No space left' "$dir/err"
+	ok $? "it is named: $(cat "$dir/err")"
+	[ ! -e "$dir/slept" ]
+	ok $? "and the host was ended"
+	run=$(echo "$dir"/small/*)
+	[ "$(cells ok)" -gt 1 ] && "$dpamt" report "$run" --format csv >/dev/null
+	ok $? "what was written can be read"
+else
+	echo "skipped: a full disk (a small file system cannot be mounted here)"
+fi
 
 go fine --workload fault-storm --set hotspot:placement=buddy
 same "$code" 2 "an override for no workload"

@@ -8,6 +8,7 @@
 #include "tests/kvm_fake.h"
 
 #include "exec/kvm.h"
+#include "exec/kvm_perf.h"
 #include "measure/clock.h"
 #include "measure/kernel_stats.h"
 #include "td/find.h"
@@ -523,6 +524,27 @@ static void test_snapshot_of_many(void)
 	emulated_gone();
 }
 
+/* Rows of perf lock contention: those of strategies, in all units; nothing else. */
+static void test_perf_rows(void)
+{
+	static const char *const rows[] = {
+		" contended   total wait     max wait     avg wait         type   caller",
+		"",
+		"         3      4.16 ms      4.16 ms      4.16 ms     spinlock   pamt_global_get+0x29",
+		"        10     87.50 us     27.47 us      8.75 us     spinlock   pamt_lockless_put+0x51",
+		"         1       900 ns       900 ns       900 ns     spinlock   pamt_wait+0x5",
+		"         2      1.50 s       1.47 s      75.47 us        mutex   pamt_host_switch+0x5",
+		"         7    294.85 us    294.85 us    294.85 us     spinlock   rcu_gp_fqs_loop+0x2af",
+		"=== output for debug===",
+	};
+	uint64_t waits = 0, ns = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		kvm_perf_row(rows[i], &waits, &ns);
+	CHECK_EQ(waits, 14);
+	CHECK_EQ(ns, 4248400);
+}
+
 static void test_huge_is_skipped(void)
 {
 	fake_new();
@@ -558,6 +580,7 @@ int main(void)
 	TEST(test_snapshot);
 	TEST(test_counts_differ);
 	TEST(test_snapshot_of_many);
+	TEST(test_perf_rows);
 	TEST(test_huge_is_skipped);
 	snprintf(command, sizeof(command), "rm -r %s", stats_dir);
 	CHECK_EQ(system(command), 0);

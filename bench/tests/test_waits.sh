@@ -10,11 +10,14 @@ dir=$(mktemp -d) || exit 3
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
 
-# A cell of $1 with waits, ns, lock_stat's, its ns, our events, all of them, lost events.
+# A cell of $1 with waits, ns, lock_stat's, its ns, our events, all of them, lost events,
+# perf's waits (if it was there).
 cell() {
 	printf '{"kind":"cell","workload":"w","strategy":"%s","status":"ok","metrics":{"wait_count":%s,' "$1" "$2"
 	printf '"wait_total_ns":%s},"waits":{"lock_stat_contentions":%s,"lock_stat_wait_ns":%s,' "$3" "$4" "$5"
-	printf '"event_waits":%s,"event_begins":%s,"events_lost":%s}}\n' "$6" "$7" "$8"
+	printf '"event_waits":%s,"event_begins":%s,"events_lost":%s' "$6" "$7" "$8"
+	[ $# -lt 9 ] || printf ',"perf_waits":%s,"perf_wait_ns":700000' "$9"
+	printf '}}\n'
 }
 
 # Exit code $1, and a line that has $2.
@@ -31,7 +34,13 @@ judged() {
 }
 
 { cell global 100 900000 90 800000 100 140 0; cell global-fast 30 60000 25 50000 30 30 0; } >"$dir/lines"
-judged 0 'global  *100  *90  *1.11  *900  *800  *1.12  *100  *40$'
+judged 0 'global  *100  *90  *1.11  *900  *800  *1.12  *100  *40  *-  *-$'
+{ cell global 100 900000 90 800000 100 140 0 98; cell global 30 90000 25 80000 30 40 0 30; } >"$dir/lines"
+judged 0 'global .* 128  *1400$'
+cell global 100 900000 90 800000 100 140 0 101 >"$dir/lines"
+judged 1 'WRONG: global: 100 waits counted, perf has 101'
+cell global 100 900000 90 800000 100 140 0 0 >"$dir/lines"
+judged 1 'WRONG: global: 100 waits counted, perf has none'
 { cell global 60 900000 50 800000 60 80 0; cell global 40 10000 30 5000 40 41 0; } >"$dir/lines"
 judged 0 'global  *100  *80 '
 cell global 89 900000 90 800000 89 129 0 >"$dir/lines"

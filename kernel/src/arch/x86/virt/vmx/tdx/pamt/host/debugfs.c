@@ -260,11 +260,10 @@ DEFINE_SHOW_ATTRIBUTE(placement);
 static int audit_show(struct seq_file *m, void *unused)
 {
 	struct pamt_audit a;
+	int err = pamt_host_audit(&a);
 
-	guard(mutex)(&pamt_host_mutex);
-	if (!pamt_host.pamt)
-		return -ENODEV;
-	pamt_host_audit(&a);
+	if (err)
+		return err;
 	seq_printf(m, "regions %lu\ncounted %lu\nreferences %lu\nwith_pair %lu\n", a.regions,
 		   a.counted, a.references, a.with_pair);
 	seq_printf(m, "unreadable %lu\nmismatches %lu\n", a.unreadable, a.mismatches);

@@ -42,7 +42,7 @@ void tdx_pamt_setup(const struct tdx_sys_info *sysinfo, const struct list_head *
 void tdx_pamt_teardown(void);
 /*
  * Bytes of a TDMR's area for its @nr_pages 4K pages: an entry of @entry_size bytes
- * each, or with Dynamic PAMT a few bits.
+ * each, or with Dynamic PAMT a few bits. Once for each TDMR: their sums are kept.
  */
 unsigned long tdx_pamt_4k_bytes(unsigned long nr_pages, u16 entry_size);
 /* What TDH.SYS.CONFIG wants in R8 beside the KeyID. */
@@ -173,7 +173,7 @@ struct pamt_placement {
 /* 0, -EOPNOTSUPP where the strategy does not count. */
 int pamt_host_placement(struct pamt_placement *at);
 
-/* Compare counts with what the module says of each region; see debugfs.c. Under the mutex. */
+/* Counts against what the module says of each region; see debugfs.c. */
 struct pamt_audit {
 	unsigned long regions;		/* with memory */
 	unsigned long counted;		/* with users */
@@ -183,7 +183,11 @@ struct pamt_audit {
 	unsigned long mismatches;
 	u64 first;			/* address of the first mismatch */
 };
-void pamt_host_audit(struct pamt_audit *a);
+/*
+ * 0, or -ENODEV without Dynamic PAMT. Takes the mutex, and lets go of it from time to time:
+ * TDs may come and go, the strategy may be switched.
+ */
+int pamt_host_audit(struct pamt_audit *a);
 
 #ifdef CONFIG_DEBUG_FS
 void pamt_debugfs_init(void);

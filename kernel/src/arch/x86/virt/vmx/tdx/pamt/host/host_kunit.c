@@ -302,6 +302,27 @@ static void host_switch_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pamt_host_switch(first), 0);
 }
 
+/* Every region is asked about once, whatever the mutex was let go for meanwhile. */
+static void host_audit(struct kunit *test)
+{
+	struct pamt_audit before, a;
+	struct page *page;
+
+	if (module)
+		kunit_skip(test, "the host's module is not the one that answers here");
+	KUNIT_ASSERT_EQ(test, pamt_host_audit(&before), 0);
+	KUNIT_EXPECT_EQ(test, before.regions, pamt_host.words.nr_regions);
+	KUNIT_EXPECT_EQ(test, before.mismatches, 0);
+	page = tdx_alloc_control_page();
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, pamt_host_audit(&a), 0);
+	KUNIT_EXPECT_EQ(test, a.regions, before.regions);
+	KUNIT_EXPECT_EQ(test, a.mismatches, 0);
+	if (pamt_host.ops->users)
+		KUNIT_EXPECT_EQ(test, a.references, before.references + 1);
+	tdx_free_control_page(page);
+}
+
 /* ------------------------------------------- switching against creation */
 
 #define STORM_TDS 3
@@ -417,6 +438,7 @@ static struct kunit_case host_cases[] = {
 	KUNIT_CASE(host_count),
 	KUNIT_CASE(host_switch),
 	KUNIT_CASE(host_switch_refused),
+	KUNIT_CASE(host_audit),
 	KUNIT_CASE(host_switch_storm),
 	{}
 };

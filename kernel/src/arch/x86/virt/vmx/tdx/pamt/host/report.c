@@ -17,6 +17,8 @@
 /* TDH.PHYMEM.PAGE.RDMD: the type's low bits; the answer of an entry that has a pair. */
 #define RDMD_TYPE GENMASK_ULL(7, 0)
 #define RDMD_PT_PAMT 15
+/* Regions to ask about with the mutex held: a SEAMCALL each. */
+#define AUDIT_BATCH 256
 
 u64 pamt_host_pairs(void)
 {
@@ -131,20 +133,38 @@ static void audit_region(struct pamt *p, unsigned long region, struct pamt_audit
 		a->first = pamt_region_hpa(p, region);
 }
 
-void pamt_host_audit(struct pamt_audit *a)
+/* AUDIT_BATCH regions from @next on. 1: there are more; 0: there are not; or -ENODEV. */
+static int audit_some(unsigned long *next, struct pamt_audit *a)
 {
-	struct pamt *p = pamt_host.pamt;
+	unsigned int r, n = 0;
 	unsigned long i;
-	unsigned int r;
+	struct pamt *p;
 
-	lockdep_assert_held(&pamt_host_mutex);
-	memset(a, 0, sizeof(*a));
+	guard(mutex)(&pamt_host_mutex);
+	p = pamt_host.pamt;
+	if (!p)
+		return -ENODEV;
 	for (r = 0; r < p->nr_ranges; r++) {
-		for (i = p->ranges[r].first; i < p->ranges[r].end; i++) {
+		for (i = max(*next, p->ranges[r].first); i < p->ranges[r].end; i++) {
+			if (n++ == AUDIT_BATCH) {
+				*next = i;
+				return 1;
+			}
 			audit_region(p, i, a);
-			cond_resched();
 		}
 	}
+	return 0;
+}
+
+int pamt_host_audit(struct pamt_audit *a)
+{
+	unsigned long next = 0;
+	int more;
+
+	memset(a, 0, sizeof(*a));
+	while ((more = audit_some(&next, a)) > 0)
+		cond_resched();
+	return more;
 }
 
 /* ----------------------------------------------------------------- sysfs */
