@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Recording with perf around a cell (kvm_perf.h). perf is told through two pipes when to
- * begin and answers when it has, so that no event is missed.
+ * begin and answers when it has, so that no event is missed. Its own events are left
+ * out: what writes them down makes more of them, for ever.
  */
 #include "exec/kvm_perf.h"
 
@@ -28,15 +29,14 @@ bool kvm_perf_can(void)
 	return !access(PERF, X_OK);
 }
 
-/* perf with @argv; what it prints goes to TABLE, what it says to SAID. */
-static pid_t start(char *argv[])
+/* perf with @argv; all that it prints goes to @file: its tables are on stderr. */
+static pid_t start(char *argv[], const char *file)
 {
 	pid_t child = fork();
 
 	if (child)
 		return child;
-	if (freopen("/dev/null", "r", stdin) && freopen(TABLE, "w", stdout) &&
-	    freopen(SAID, "a", stderr))
+	if (freopen("/dev/null", "r", stdin) && freopen(file, "w", stdout) && dup2(1, 2) == 2)
 		execv(PERF, argv);
 	_exit(127);
 }
@@ -69,12 +69,12 @@ static bool tell(const char *word)
 bool kvm_perf_begin(void)
 {
 	char pipes[40];
-	char *argv[] = { "perf", "record", "-q", "-a", "-R", "-c", "1", "-m", "1024", "--call-graph", "fp",
+	char *argv[] = { "perf", "record", "-q", "-a", "-R", "-c", "1", "-m", "512", "--call-graph", "fp",
 			 "-D", "-1", "--control", pipes, "-e", "lock:contention_begin",
-			 "-e", "lock:contention_end", "-o", DATA, NULL };
+			 "--exclude-perf", "-e", "lock:contention_end", "--exclude-perf",
+			 "-o", DATA, NULL };
 	int to[2], from[2];
 
-	unlink(SAID);
 	if (pipe(to))
 		return false;
 	if (pipe(from)) {
@@ -85,7 +85,7 @@ bool kvm_perf_begin(void)
 	fcntl(to[1], F_SETFD, FD_CLOEXEC);
 	fcntl(from[0], F_SETFD, FD_CLOEXEC);
 	snprintf(pipes, sizeof(pipes), "fd:%d,%d", to[0], from[1]);
-	recorder = start(argv);
+	recorder = start(argv, SAID);
 	close(to[0]);
 	close(from[1]);
 	control = to[1];
@@ -121,41 +121,58 @@ static double duration(const char *text, char **end)
 	return NAN;
 }
 
-void kvm_perf_row(const char *line, uint64_t *waits, uint64_t *ns)
+/* " 1  4.16 ms  4.16 ms  4.16 ms  spinlock  caller+0x29": false if it is no row. */
+static bool row(const char *line, uint64_t *waits, uint64_t *ns)
 {
 	char *at;
 	unsigned long long count = strtoull(line, &at, 10);
 	double total = duration(at, &at);
-	bool spins;
 
 	duration(at, &at);
 	duration(at, &at);
 	at += strspn(at, " ");
+	if (isnan(total))
+		return false;
+	*waits = count;
+	*ns = llround(total);
 	/* a strategy spins; the mutex is that of creation and switching */
-	spins = strncmp(at, "mutex", 5) != 0;
-	at += strcspn(at, " ");
-	at += strspn(at, " ");
-	if (isnan(total) || !spins || strncmp(at, "pamt_", 5))
-		return;
-	*waits += count;
-	*ns += llround(total);
+	if (!strncmp(at, "mutex", 5))
+		*waits = *ns = 0;
+	return true;
+}
+
+void kvm_perf_table(FILE *table, uint64_t *waits, uint64_t *ns)
+{
+	uint64_t row_waits = 0, row_ns = 0;
+	char line[512], symbol[128];
+
+	*waits = *ns = 0;
+	while (fgets(line, sizeof(line), table)) {
+		if (row(line, &row_waits, &row_ns))
+			continue;
+		/* of its stack, the innermost function first: "\t\t\t0xADDRESS  symbol+0x41" */
+		if (sscanf(line, " 0x%*x %127s", symbol) != 1 || strncmp(symbol, "pamt_", 5))
+			continue;
+		*waits += row_waits;
+		*ns += row_ns;
+		row_waits = row_ns = 0;
+	}
 }
 
 static bool read_table(uint64_t *waits, uint64_t *ns)
 {
 	FILE *f = fopen(TABLE, "r");
-	char line[512];
 
-	*waits = *ns = 0;
-	while (f && fgets(line, sizeof(line), f))
-		kvm_perf_row(line, waits, ns);
-	return f && !fclose(f);
+	if (!f)
+		return false;
+	kvm_perf_table(f, waits, ns);
+	return !fclose(f);
 }
 
 /* What perf said goes to the console. */
-static void show_said(void)
+static void show(const char *file)
 {
-	FILE *f = fopen(SAID, "r");
+	FILE *f = fopen(file, "r");
 	char line[512];
 
 	while (f && fgets(line, sizeof(line), f))
@@ -166,7 +183,7 @@ static void show_said(void)
 
 bool kvm_perf_end(uint64_t *waits, uint64_t *ns)
 {
-	char *argv[] = { "perf", "lock", "contention", "-i", DATA, NULL };
+	char *argv[] = { "perf", "lock", "contention", "-v", "-i", DATA, NULL };
 	pid_t reader;
 	bool ok;
 
@@ -175,10 +192,12 @@ bool kvm_perf_end(uint64_t *waits, uint64_t *ns)
 	/* perf ends by the signal that it was sent */
 	ended_well(recorder);
 	close_pipes();
-	reader = start(argv);
+	reader = start(argv, TABLE);
 	ok = reader > 0 && ended_well(reader) && ok && read_table(waits, ns);
-	if (!ok)
-		show_said();
+	if (!ok) {
+		show(SAID);
+		show(TABLE);
+	}
 	unlink(DATA);
 	return ok;
 }

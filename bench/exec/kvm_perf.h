@@ -8,17 +8,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Was perf brought along? */
 bool kvm_perf_can(void);
 /* From now on: false if perf does not begin to record. */
 bool kvm_perf_begin(void);
-/* Until now: waits whose caller is a strategy, and their nanoseconds. False: perf failed. */
+/* Until now: waits with a strategy's function on the stack, and their nanoseconds. False: perf failed. */
 bool kvm_perf_end(uint64_t *waits, uint64_t *ns);
-/*
- * A row of perf lock contention ("1  4.16 ms  4.16 ms  4.16 ms  spinlock  pamt_x+0x29"): adds
- * it if its caller is a strategy.
- */
-void kvm_perf_row(const char *line, uint64_t *waits, uint64_t *ns);
+/* The same of what perf lock contention -v prints. */
+void kvm_perf_table(FILE *table, uint64_t *waits, uint64_t *ns);
 
 #endif

@@ -524,25 +524,33 @@ static void test_snapshot_of_many(void)
 	emulated_gone();
 }
 
-/* Rows of perf lock contention: those of strategies, in all units; nothing else. */
-static void test_perf_rows(void)
+/* Rows of perf lock contention: those with a strategy on their stack, once, in all units. */
+static void test_perf_table(void)
 {
-	static const char *const rows[] = {
-		" contended   total wait     max wait     avg wait         type   caller",
-		"",
-		"         3      4.16 ms      4.16 ms      4.16 ms     spinlock   pamt_global_get+0x29",
-		"        10     87.50 us     27.47 us      8.75 us     spinlock   pamt_lockless_put+0x51",
-		"         1       900 ns       900 ns       900 ns     spinlock   pamt_wait+0x5",
-		"         2      1.50 s       1.47 s      75.47 us        mutex   pamt_host_switch+0x5",
-		"         7    294.85 us    294.85 us    294.85 us     spinlock   rcu_gp_fqs_loop+0x2af",
-		"=== output for debug===",
-	};
-	uint64_t waits = 0, ns = 0;
+	static char text[] =
+		" contended   total wait     max wait     avg wait         type   caller\n"
+		"\n"
+		"       503      1.87 s      18.24 ms      3.72 ms     spinlock   tdx_pamt_get.part.0+0x41\n"
+		"\t\t\t0xffffffff81c0de0a  pamt_lock_slow+0x5a\n"
+		"\t\t\t0xffffffff81c0d01b  pamt_global_get+0x9b\n"
+		"\t\t\t0xffffffff81c0c001  tdx_pamt_get.part.0+0x41\n"
+		"        10     87.50 us     27.47 us      8.75 us     spinlock   tdx_free_control_page+0x42\n"
+		"\t\t\t0xffffffff81c0d01b  pamt_global_put+0x9b\n"
+		"         1       900 ns       900 ns       900 ns     rwlock:R   tdx_pamt_put+0x5\n"
+		"\t\t\t0xffffffff81c0d01b  pamt_busy_wait+0x1\n"
+		"         2      1.50 ms      1.47 ms     75.47 us        mutex   strategy_write+0x5\n"
+		"\t\t\t0xffffffff81c0d01b  pamt_host_switch+0x1\n"
+		"         6     22.80 ms      7.30 ms      3.80 ms     spinlock   tdx_free_control_page+0x42\n"
+		"\t\t\t0xffffffff81c0d01b  __free_pages+0x1\n"
+		"         7    294.85 us    294.85 us    294.85 us     spinlock   rcu_gp_fqs_loop+0x2af\n";
+	FILE *f = fmemopen(text, sizeof(text) - 1, "r");
+	uint64_t waits, ns;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		kvm_perf_row(rows[i], &waits, &ns);
-	CHECK_EQ(waits, 14);
-	CHECK_EQ(ns, 4248400);
+	CHECK(f);
+	kvm_perf_table(f, &waits, &ns);
+	fclose(f);
+	CHECK_EQ(waits, 514);
+	CHECK_EQ(ns, 1870088400);
 }
 
 static void test_huge_is_skipped(void)
@@ -580,7 +588,7 @@ int main(void)
 	TEST(test_snapshot);
 	TEST(test_counts_differ);
 	TEST(test_snapshot_of_many);
-	TEST(test_perf_rows);
+	TEST(test_perf_table);
 	TEST(test_huge_is_skipped);
 	snprintf(command, sizeof(command), "rm -r %s", stats_dir);
 	CHECK_EQ(system(command), 0);
