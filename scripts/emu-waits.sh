@@ -51,12 +51,14 @@ trap 'exit 3' HUP INT TERM
 
 if [ -z "$from" ]; then
 	from=$scratch/lines
-	for block in 0 1 2; do
-		for strategy in $(echo "$strategies" | tr ',' ' '); do
-			printf '%s/workloads/fragmented.wl\t%s\t%s\t%s\t32\n' "$root" "$strategy" \
-				$block $((block + 1))
-		done
+	# many waits with one lock for all; with locks at transitions alone, only where hardly
+	# two pages share a region
+	for strategy in $(echo "$strategies" | tr ',' ' '); do
+		printf '%s/workloads/create-destroy.wl\t%s\t0\t1\t32\ttd.torture.lives=3\n' "$root" "$strategy"
 	done >"$scratch/cells"
+	for strategy in $(echo "$strategies" | tr ',' ' '); do
+		printf '%s/workloads/conversion-storm.wl\t%s\t0\t2\t4\tplacement=scattered:100%%\n' "$root" "$strategy"
+	done >>"$scratch/cells"
 	fio= perf=
 	! command -v perf >/dev/null 2>&1 || perf=--perf
 	! command -v fio >/dev/null 2>&1 || fio=--fio=$root/workloads/fio/fragment.fio
