@@ -66,6 +66,18 @@ static bool tell(const char *word)
 	       read(answer, said, sizeof(said) - 1) > 0 && !strncmp(said, "ack", 3);
 }
 
+/* What perf said goes to the console. */
+static void show(const char *file)
+{
+	FILE *f = fopen(file, "r");
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		fprintf(stderr, "dpamt-guest: perf: %s", line);
+	if (f)
+		fclose(f);
+}
+
 bool kvm_perf_begin(void)
 {
 	char pipes[40];
@@ -97,6 +109,7 @@ bool kvm_perf_begin(void)
 		ended_well(recorder);
 	}
 	close_pipes();
+	show(SAID);
 	return false;
 }
 
@@ -167,18 +180,6 @@ static bool read_table(uint64_t *waits, uint64_t *ns)
 		return false;
 	kvm_perf_table(f, waits, ns);
 	return !fclose(f);
-}
-
-/* What perf said goes to the console. */
-static void show(const char *file)
-{
-	FILE *f = fopen(file, "r");
-	char line[512];
-
-	while (f && fgets(line, sizeof(line), f))
-		fprintf(stderr, "dpamt-guest: perf: %s", line);
-	if (f)
-		fclose(f);
 }
 
 bool kvm_perf_end(uint64_t *waits, uint64_t *ns)
