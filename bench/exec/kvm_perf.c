@@ -87,6 +87,8 @@ bool kvm_perf_begin(void)
 			 "-o", DATA, NULL };
 	int to[2], from[2];
 
+	/* one that dies must not take the cell along */
+	signal(SIGPIPE, SIG_IGN);
 	if (pipe(to))
 		return false;
 	if (pipe(from)) {
