@@ -66,7 +66,7 @@ void judge_log_read(struct judge_log *log);
 uint64_t judge_census(const char *key);
 uint64_t judge_pamt(const char *file, const char *key);
 
-/* Free memory in KB, after caches were dropped. */
+/* Free memory in KB, after caches were dropped and it has stopped to grow; half a second or more. */
 uint64_t judge_free_kb(void);
 /*
  * Is memory gone since there were @before KB free? With more than 8 MB, one line in @why:

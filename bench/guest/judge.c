@@ -21,6 +21,8 @@
 #define RECORD_MAX 8192
 #define LEVEL_WARNING 4
 #define MEMORY_SLACK_KB 8192
+#define SETTLED_KB 256
+#define SETTLED_TRIES 10	/* of 50 ms without growth */
 
 /* ---------------------------------------------------------------- counts */
 
@@ -43,7 +45,7 @@ uint64_t judge_pamt(const char *file, const char *key)
 	return value_in(KERNEL_STATS_DIR, file, key);
 }
 
-uint64_t judge_free_kb(void)
+static uint64_t free_kb(void)
 {
 	char line[128];
 	uint64_t kb = 0;
@@ -57,6 +59,24 @@ uint64_t judge_free_kb(void)
 	if (f)
 		fclose(f);
 	return kb;
+}
+
+uint64_t judge_free_kb(void)
+{
+	uint64_t most = free_kb();
+
+	/* What the last TD had is freed by and by. */
+	for (int same = 0; same < SETTLED_TRIES; same++) {
+		uint64_t now;
+
+		usleep(50000);
+		now = free_kb();
+		if (now > most + SETTLED_KB) {
+			most = now;
+			same = 0;
+		}
+	}
+	return most;
 }
 
 static bool kernel_has(const char *symbol)

@@ -172,6 +172,10 @@ int guest_kill(int argc, char **argv)
 	judge_log_skip(true);
 	if (!take_strategies(&k, argc > 1 ? argv[1] : NULL) || !measure(&k))
 		return EXIT_ENVIRONMENT;
+	if (!judge_all_back(why, sizeof(why))) {
+		guest_say("kill: before the first: %s", why);
+		return EXIT_REGRESSED;
+	}
 	before = judge_free_kb();
 	since = clock_ns();
 	for (i = 0; i < kills && ret == EXIT_FINE; i++)
