@@ -46,6 +46,7 @@ static const unsigned int intervals[] = { 3000, 1000, 300, 50 };
 
 struct tally {
 	volatile int stop;
+	uint64_t answered[sizeof(rules) / sizeof(rules[0])];	/* by the rules */
 	uint64_t lives, created, ended;
 	uint64_t failed[ERRNO_MAX];
 	int hung;
@@ -105,6 +106,37 @@ static bool inject_busy(void)
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (!inject(rules[i]))
 			return false;
+	return true;
+}
+
+/* What the rules have answered in this round, in their order: " .. answered=N" a line. */
+static void count_answers(struct tally *t)
+{
+	char *text = kernel_stats_read(EMU_DIR, "inject"), *at = text;
+
+	for (size_t i = 0; at && i < sizeof(rules) / sizeof(rules[0]); i++) {
+		at = strstr(at, "answered=");
+		if (at)
+			t->answered[i] += strtoull(at += 9, NULL, 10);
+	}
+	free(text);
+}
+
+/* Injection that did not happen tests nothing. */
+static bool was_injected(const struct tally *t, bool failing)
+{
+	bool can_fail = !access("/sys/kernel/debug/failslab", F_OK);
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (!t->answered[i]) {
+			guest_say("churn: the rule \"%s\" answered nothing", rules[i]);
+			return false;
+		}
+	if (can_fail && (!failing || !t->failed[ENOMEM])) {
+		guest_say("churn: this kernel can fail allocations, and %s", failing ?
+			  "no life met one" : "does not take how");
+		return false;
+	}
 	return true;
 }
 
@@ -199,6 +231,7 @@ static int round_of(const struct workload *w, uint64_t ns, uint64_t seed, bool f
 	while (clock_ns() < until && !t->hung)
 		usleep(100000);
 	ret = reap(child, i, t);
+	count_answers(t);
 	inject("clear");
 	if (!judge_all_back(why, sizeof(why))) {
 		guest_say("churn: %s", why);
@@ -261,6 +294,7 @@ int guest_churn(int argc, char **argv)
 	}
 	clock_init();
 	judge_log_skip(false);
+	judge_free_kb();	/* so that CPUs keep little from here on */
 	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	w = life_workload();
 	if (t == MAP_FAILED || !w)
@@ -287,6 +321,8 @@ int guest_churn(int argc, char **argv)
 		guest_say("churn: no TD ran to its end");
 		ret = EXIT_REGRESSED;
 	}
+	if (ret == EXIT_FINE && !was_injected(t, failing))
+		ret = EXIT_REGRESSED;
 	tell(t, ret ? "FAILED" : "all came back", n, failing, (clock_ns() - since) / 1000000000);
 	workload_free(w);
 	munmap(t, sizeof(*t));

@@ -66,12 +66,14 @@ void judge_log_read(struct judge_log *log);
 uint64_t judge_census(const char *key);
 uint64_t judge_pamt(const char *file, const char *key);
 
-/* Free memory in KB, after caches were dropped and it has stopped to grow; half a second or more. */
+/*
+ * Free memory in KB, after caches were dropped and it has stopped to grow; half a second or
+ * more. With KASAN, slabs count as free. From the first call on CPUs keep few pages for themselves.
+ */
 uint64_t judge_free_kb(void);
 /*
- * Is memory gone since there were @before KB free? With more than 8 MB, one line in @why:
- * less is what the kernel's own caches come and go by. A kernel with KASAN keeps freed
- * objects: there nothing is said.
+ * Is memory gone since there were @before KB free? With more than 4 MB, one line in @why:
+ * less is what the kernel's own lists come and go by.
  */
 bool judge_memory_back(uint64_t before, char *why, size_t size);
 

@@ -170,6 +170,7 @@ int guest_kill(int argc, char **argv)
 	clock_init();
 	srand48(kills);
 	judge_log_skip(true);
+	judge_free_kb();	/* so that CPUs keep little from here on */
 	if (!take_strategies(&k, argc > 1 ? argv[1] : NULL) || !measure(&k))
 		return EXIT_ENVIRONMENT;
 	if (!judge_all_back(why, sizeof(why))) {
@@ -181,6 +182,12 @@ int guest_kill(int argc, char **argv)
 	for (i = 0; i < kills && ret == EXIT_FINE; i++)
 		if (!kill_one(&k, i))
 			ret = EXIT_REGRESSED;
+	/* Most must have come while TDs were there, or nothing was tested. */
+	if (ret == EXIT_FINE && (!k.tds || 2 * k.over > kills)) {
+		guest_say("kill: %u of %" PRIu64 " signals came too late, %" PRIu64 " TDs were hit", k.over,
+			  kills, k.tds);
+		ret = EXIT_REGRESSED;
+	}
 	if (ret == EXIT_FINE && !judge_memory_back(before, why, sizeof(why))) {
 		guest_say("kill: %s", why);
 		ret = EXIT_REGRESSED;

@@ -483,6 +483,8 @@ static void test_counts_differ(void)
 		  "TD 0 exists, and the module has none of its number" },
 		{ "placement.live", "used 4\nlone 1\nusers 521\n", "the kernel has 521 references" },
 		{ "placement.live", "used 4\nlone 2\nusers 520\n", "4 regions in use by the kernel's counts, 2 of" },
+		{ "audit", "regions 9\ncounted 0\nwith_pair 3\nunreadable 9\nmismatches 0\n",
+		  "the TDX module tells of none of 9 regions" },
 		{ "census", "pairs 3\npamt_pages 6\nprivate 1\n", "no TD exists, and the module has 1 private" },
 		{ "census", "pairs 2\npamt_pages 4\n", "the kernel counts 3 pairs, the module has 2" },
 		{ "census", "pairs 3\npamt_pages 7\n", "and 7 pages in its bitmap" },

@@ -7,6 +7,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/init.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -273,10 +274,14 @@ static int audit_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(audit);
 
-void __init pamt_debugfs_init(void)
+static int __init pamt_debugfs_init(void)
 {
-	struct dentry *dir = debugfs_create_dir("tdx_pamt", NULL);
+	struct dentry *dir;
 
+	/* The TDX module is initialised by now, or never. */
+	if (!pamt_host.boot_bytes)
+		return 0;
+	dir = debugfs_create_dir("tdx_pamt", NULL);
 	debugfs_create_file("strategy", 0600, dir, NULL, &strategy_fops);
 	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
 	debugfs_create_file("histograms", 0400, dir, NULL, &histograms_fops);
@@ -285,4 +290,6 @@ void __init pamt_debugfs_init(void)
 	debugfs_create_file("memory", 0400, dir, NULL, &memory_fops);
 	debugfs_create_file("placement", 0400, dir, NULL, &placement_fops);
 	debugfs_create_file("audit", 0400, dir, NULL, &audit_fops);
+	return 0;
 }
+late_initcall(pamt_debugfs_init);

@@ -502,7 +502,6 @@ void __init tdx_pamt_start(unsigned long pamt_kb)
 	pamt_host.boot_bytes = (u64)pamt_kb << 10;
 	if (!dynamic) {
 		pamt_host.static_bytes = pamt_host.boot_bytes;
-		pamt_debugfs_init();
 		return;
 	}
 	pamt_host.static_bytes += pamt_host.boot_bytes - pamt_host.bitmap_bytes;
@@ -514,5 +513,4 @@ void __init tdx_pamt_start(unsigned long pamt_kb)
 	pr_info("Dynamic PAMT: %s, %llu KB at boot instead of %llu KB, %lu KB of counts for %lu regions\n",
 		p->ops->name, pamt_host.boot_bytes >> 10, pamt_host.static_bytes >> 10,
 		pamt_host.words.nr_pages << (PAGE_SHIFT - 10), pamt_host.words.nr_regions);
-	pamt_debugfs_init();
 }

@@ -189,12 +189,4 @@ struct pamt_audit {
  */
 int pamt_host_audit(struct pamt_audit *a);
 
-#ifdef CONFIG_DEBUG_FS
-void pamt_debugfs_init(void);
-#else
-static inline void pamt_debugfs_init(void)
-{
-}
-#endif
-
 #endif

@@ -299,6 +299,12 @@ static void host_switch_refused(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_EQ(test, pamt_host_switch(first), -EBUSY);
 	tdx_free_control_page(page);
+	/* Nor is one switched for a TD that has no page yet. */
+	scoped_guard(mutex, &pamt_host_mutex)
+		pamt_host.nr_tds++;
+	KUNIT_EXPECT_EQ(test, pamt_host_switch(first), -EBUSY);
+	scoped_guard(mutex, &pamt_host_mutex)
+		pamt_host.nr_tds--;
 	KUNIT_EXPECT_EQ(test, pamt_host_switch(first), 0);
 }
 
