@@ -31,7 +31,7 @@
 
 /* The classes that a get or put can wait for: locks, and what is none (lockdep maps). */
 static const char *const classes[] = {
-	"&p->locks[i].lock", "&f->writer.lock", "tdx_pamt_wait", "tdx_pamt_fallback",
+	"&p->locks[i].lock", "&f->writer.lock", "&f->rwlock", "tdx_pamt_wait", "tdx_pamt_fallback",
 };
 
 struct lock_stat {

@@ -59,6 +59,8 @@ cell global 100 900000 90 800000 100 99 0 >"$dir/lines"
 judged 1 '100 waits, 99 contention events of their locks'
 cell global 19 900000 19 800000 19 19 0 >"$dir/lines"
 judged 5 'too few to tell'
+{ cell global 100 900000 90 800000 100 140 0 100; cell global 50 90000 40 80000 50 60 0; } >"$dir/lines"
+judged 0 'global: 1 cells without perf'
 echo '{"kind":"cell","workload":"w","strategy":"global","status":"failed","reason":"no KVM"}' >"$dir/lines"
 judged 3 'w global: no lock_stat in this cell: no KVM'
 : >"$dir/lines"
