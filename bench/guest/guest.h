@@ -20,8 +20,10 @@
 
 #define EMU_DIR "/sys/kernel/debug/tdx_emu"
 
-/* The CPUs of this process. */
+/* The CPUs of this process, in the order in which vCPUs take them; cpus.c. */
 extern unsigned int guest_cpus[], guest_nr_cpus;
+
+void guest_find_cpus(void);
 
 /* A line for who watches, with a newline put behind it. */
 __attribute__((format(printf, 1, 2)))

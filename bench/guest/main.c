@@ -54,7 +54,6 @@ struct cell_line {
 };
 
 static FILE *samples;
-unsigned int guest_cpus[CPU_SETSIZE], guest_nr_cpus;
 
 /* ----------------------------------------------------------------- a line */
 
@@ -381,16 +380,6 @@ static void measure_rate(void)
 
 /* ------------------------------------------------------------- process 1 */
 
-static void find_cpus(void)
-{
-	cpu_set_t set;
-
-	sched_getaffinity(0, sizeof(set), &set);
-	for (unsigned int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &set))
-			guest_cpus[guest_nr_cpus++] = i;
-}
-
 static void mount_on(const char *type, const char *where)
 {
 	mkdir(where, 0755);
@@ -451,7 +440,7 @@ static int run(verb_t verb, const char *cells, int argc, char **argv)
 {
 	char err[256];
 
-	find_cpus();
+	guest_find_cpus();
 	if (kvm_probe(err, sizeof(err))) {
 		guest_say("%s", err);
 		return EXIT_ENVIRONMENT;
