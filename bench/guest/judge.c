@@ -20,6 +20,7 @@
 #include "measure/kernel_stats.h"
 
 #define LATE_TRIES 500		/* of 10 ms: a VM goes when the last of its files does */
+#define SYSFS_DIR "/sys/devices/faux/tdx_host/pamt"
 #define RECORD_MAX 8192
 #define LEVEL_WARNING 4
 #define MEMORY_SLACK_KB 4096
@@ -205,6 +206,30 @@ static bool kernel_counts_nothing(char *why, size_t size)
 	return true;
 }
 
+/* What is in sysfs for users without debugfs is the same. */
+static bool sysfs_agrees(char *why, size_t size)
+{
+	static const struct {
+		const char *name, *key;
+	} same[] = {
+		{ "pairs", "pairs" }, { "boot_bytes", "boot_bytes" }, { "static_bytes", "static_bytes" },
+	};
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		char *text = kernel_stats_read(SYSFS_DIR, same[i].name), *end;
+		uint64_t want = judge_pamt("memory", same[i].key);
+		bool ok = text && strtoull(text, &end, 10) == want && *end == '\n';
+
+		if (!ok)
+			snprintf(why, size, "%s/%s says \"%.20s\", debugfs %" PRIu64, SYSFS_DIR,
+				 same[i].name, text ? text : "nothing", want);
+		free(text);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
 /* ------------------------------------------------------------------- log */
 
 static int log_fd = -1;
@@ -290,5 +315,6 @@ bool judge_all_back(char *why, size_t size)
 		snprintf(why, size, "the kernel log says: %.*s", (int)strcspn(log.text, "\n"), log.text);
 		return false;
 	}
-	return kernel_counts_nothing(why, size) && module_owns_nothing(why, size);
+	return kernel_counts_nothing(why, size) && sysfs_agrees(why, size) &&
+	       module_owns_nothing(why, size);
 }
