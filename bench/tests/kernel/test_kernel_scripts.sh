@@ -17,7 +17,7 @@ root=$tmp/project
 work=$root/build/kernel/src
 mkdir -p "$root/scripts" "$root/kernel/patches" "$root/kernel/config" \
 	"$root/kernel/src/arch/x86/virt" "$tmp/bin" "$tmp/home"
-cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,boot,setup}.sh \
+cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,boot,bench,setup}.sh \
 	"$here"/scripts/kernel_series.py "$root/scripts"
 cd "$tmp" || exit 1
 export HOME=$tmp/home http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
@@ -466,6 +466,42 @@ test_build()
 	check "build: an unknown version, named" contains "$err" "Linux 7.3.99; known versions"
 }
 
+# `make bench ON=emu`, with a dpamt that only says what it was asked for.
+test_bench()
+{
+	local image=$root/build/kernel/emu/arch/x86/boot/bzImage
+
+	printf '#!/bin/sh\necho "dpamt $*"\n' >"$tmp/bin/dpamt"
+	chmod +x "$tmp/bin/dpamt"
+	rm -f "$image"
+	ON=emu run bench.sh dpamt
+	check "bench: exit 0" [ "$code" = 0 ]
+	check "bench: measures there" contains "$out" "dpamt run --on emu"
+	check "bench: says that there is no kernel" contains "$err" "no kernel yet"
+	check "bench: builds it" [ -s "$image" ]
+	ON=emu run bench.sh dpamt
+	check "bench: the same kernel, not a word" [ "$code-$err" = 0- ]
+	echo stale >"$image"
+	echo 'int pamt3;' >"$root/kernel/src/arch/x86/virt/pamt.c"
+	ON=emu run bench.sh dpamt
+	check "bench: a stale kernel is built anew" [ "$(cat "$image")" != stale ]
+	check "bench: says so" contains "$err" "1 files written"
+	echo 'edit' >>"$work/init/main.c"
+	ON=emu run bench.sh dpamt
+	check "bench: no build, exit 3" [ "$code-$out" = 3- ]
+	check "bench: no build, why" contains "$err" "was edited by hand"
+	run kernel-source.sh --force
+	exec 7>"$root/build/kernel/lock"
+	flock 7
+	ON=emu timeout 9 "$root/scripts/bench.sh" dpamt >"$tmp/out" 2>"$tmp/err" </dev/null 7>&- &
+	sleep 1
+	err=$(cat "$tmp/err")
+	check "bench: says that a build goes on" contains "$err" "waiting for another build"
+	exec 7>&-
+	wait $!
+	check "bench: and goes on after it" grep -q 'dpamt run' "$tmp/out"
+}
+
 # --------------------------------------------------------------------- boot
 
 # A QEMU whose serial console says what is in $tmp/console.
@@ -623,6 +659,7 @@ test_no_space
 test_upstream
 test_missing_tools
 test_build
+test_bench
 test_series
 test_bad_series
 test_boot_log
