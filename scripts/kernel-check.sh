@@ -5,7 +5,7 @@
 #
 # usage: scripts/kernel-check.sh [--again] [--kcsan] [--no-series | --short]
 #
-# In this order: the tests of the scripts; the builds; sparse on the files that the
+# In this order: the tests of the scripts; the builds, of dpamt-guest too; sparse on the files that the
 # patches touch, where it can read an untouched one; for each build a boot without
 # TDX, with its KUnit suites, and the emulated TDX host; KVM's own selftests that
 # need no ordinary guest; the series, patch by patch. --kcsan adds a build with
@@ -149,6 +149,12 @@ build()
 	sed 's/: .*//' "$log.out"
 }
 
+# What runs on the emulated host.
+guest()
+{
+	make -s -C "$root" BUILD="${top%/kernel}" guest >&2 && echo "${top%/kernel}/dpamt-guest"
+}
+
 # --------------------------------------------------------------------- sparse
 
 # Whether sparse reads an untouched file of Linux; if not, why.
@@ -201,6 +207,7 @@ check_sparse()
 tests=$root/bench/tests/kernel
 given="$root/kernel $tests/test_kernel_scripts.sh"
 judge "tests of the scripts" bash "$tests/test_kernel_scripts.sh"
+judge "build of dpamt-guest" guest
 built=
 for variant in $variants; do
 	judge "build of $variant" build "$variant" && built="$built $variant"
@@ -218,7 +225,7 @@ for variant in $built; do
 	given="$image $tests/test_tdx_emu.sh $tests/tdx_init.c"
 	judge "TDs on the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_emu.sh" "$variant"
-	given="$image $tests/test_tdx_stress.sh $root/bench/guest $root/bench/exec"
+	given="$image $tests/test_tdx_stress.sh ${top%/kernel}/dpamt-guest $root/workloads"
 	judge "stress of the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_stress.sh" "$variant"
 done
