@@ -25,6 +25,13 @@ OPT ?= -O2
 PYTHON ?= python3
 CCACHE := $(if $(shell command -v ccache 2>/dev/null),ccache)
 
+# "make guest" alone finds nothing set up, and below the compiler is asked what there is.
+ifneq ($(filter guest,$(MAKECMDGOALS)),)
+ifneq ($(shell scripts/setup.sh build >&2 || echo no),)
+$(error packages are missing, see above)
+endif
+endif
+
 KSRC := kernel/src/arch/x86/virt/vmx/tdx
 CFLAGS_ALL := -std=gnu11 -g $(OPT) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wvla -fno-strict-aliasing -fno-common -MMD -MP $(CFLAGS)
@@ -198,7 +205,7 @@ $(BUILD)/tests/test_payload_boot: LIBS += $(if $(wildcard /usr/include/unicorn/u
 
 bench:
 	@scripts/setup.sh build plots $(if $(filter emu,$(ON)),kernel)
-	@$(MAKE) --no-print-directory -s all $(if $(filter emu,$(ON)),guest)
+	@$(MAKE) --no-print-directory -s all $(if $(filter emu,$(ON)),$(BUILD)/dpamt-guest)
 	@ON='$(ON)' BUILD='$(BUILD)' scripts/bench.sh $(BUILD)/dpamt
 
 check:
@@ -214,7 +221,7 @@ kernel:
 	@FOR=$(or $(FOR),emu) scripts/kernel-build.sh
 
 kernel-check:
-	@scripts/setup.sh kernel
+	@scripts/setup.sh build kernel
 	@scripts/kernel-check.sh
 
 kernel-series:

@@ -55,7 +55,7 @@ purpose()
 		required="$required gcc libc6-dev make flex bison bc xz-utils gzip git perl"
 		required="$required python3 util-linux libelf-dev libssl-dev uuid-dev"
 		required="$required qemu-system-x86 busybox-static cpio"
-		optional="$optional ccache fio"
+		optional="$optional ccache fio linux-perf"
 		;;
 	kernel-host)
 		purpose kernel
@@ -96,6 +96,7 @@ what_for()
 	busybox-static) echo "busybox, linked statically" ;;
 	ccache) echo "ccache (optional)" ;;
 	fio) echo "fio (fragments an emulated host's memory; optional)" ;;
+	linux-perf) echo "perf (the kernel's locks on an emulated host; optional)" ;;
 	libunicorn-dev) echo "Unicorn, with headers (an x86 emulator, for a test; optional)" ;;
 	dwarves) echo "pahole (BTF; optional)" ;;
 	*) echo "$1" ;;
@@ -107,6 +108,7 @@ lost_without()
 	case $1 in
 	gnuplot-nox) echo "no plots in the report" ;;
 	fio) echo "the memory of an emulated host is not fragmented" ;;
+	linux-perf) echo "what waits for the kernel's locks on an emulated host is not recorded" ;;
 	libunicorn-dev) echo "the payload's way into 64-bit mode is not run by a test" ;;
 	ccache) echo "a kernel is compiled anew where it could be taken from a cache" ;;
 	dwarves) echo "a host's kernel has no BTF" ;;
