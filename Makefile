@@ -4,7 +4,8 @@
 # make bench	set up, build, compare all strategies on this machine (ON=emu: on an emulated TDX host)
 # make check	set up, build, run the tests (at most 4 minutes)
 # make check-breaks	apply each committed break; every one must turn a test red (KERNEL=yes: the kernel's)
-# make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package)
+# make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package;
+#		TREE=DIR, TAR=FILE: of that Linux)
 # make kernel-check	build that kernel, also with run-time checks, boot both in QEMU, check the series
 # make kernel-series	build/series/: kernel/patches and kernel/src as one series for git am
 # make guest	build/dpamt-guest, which runs cells inside an emulated TDX host (scripts/emu-run.sh)
@@ -216,9 +217,11 @@ check-breaks:
 	@scripts/setup.sh build check $(if $(KERNEL),kernel)
 	@$(if $(KERNEL),scripts/kernel-breaks.sh,scripts/check-breaks.sh)
 
+# Of the command line only: other things have such names in an environment.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$(2)='$($(1))')
 kernel:
 	@scripts/setup.sh kernel $(if $(filter host,$(FOR)),kernel-host)
-	@FOR=$(or $(FOR),emu) scripts/kernel-build.sh
+	@FOR=$(or $(FOR),emu) scripts/kernel-build.sh $(call given,TREE,--tree) $(call given,TAR,--tar)
 
 kernel-check:
 	@scripts/setup.sh build kernel
@@ -235,7 +238,7 @@ distclean:
 	rm -rf build build-*
 
 help:
-	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+	@sed -n '/^# make/,/^#$$/s/^# \{0,1\}\(..*\)/\1/p' Makefile
 
 -include $(OBJ_GUEST:.o=.d) $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_SIM:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
 	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(TESTS:=.d)
