@@ -252,7 +252,8 @@ fetch()
 		esac
 		reasons="$reasons${reasons:+; }$failed"
 	done <"$work/sources"
-	give_up "no source of Linux $1 ($reasons); give it with --tree=DIR or --tar=FILE"
+	give_up "no source of Linux $1 ($reasons); give it with make kernel TREE=DIR or TAR=FILE" \
+		"(of the scripts --tree=DIR or --tar=FILE)"
 }
 
 # ------------------------------------------------------------ pristine tree
@@ -307,6 +308,15 @@ is_git()
 	[ -e "$1/.git" ] && git -C "$1" rev-parse -q --verify HEAD >/dev/null 2>&1
 }
 
+# Exit 2 if the git tree $1 has what no commit has: it would not get in.
+want_committed()
+{
+	[ -z "$(git -C "$1" status --porcelain --untracked-files=no | head -n 1)" ] || {
+		say "$1 is dirty; to go on: git -C $1 stash"
+		exit 2
+	}
+}
+
 # A line that changes when the user's tree or tarball does.
 identity()
 {
@@ -326,10 +336,6 @@ copy_tree()
 	want_known "$1" "$1"
 	want_untouched "$1" "$1"
 	if is_git "$1"; then
-		[ -z "$(git -C "$1" status --porcelain --untracked-files=no | head -n 1)" ] || {
-			say "$1 is dirty; to go on: git -C $1 stash"
-			exit 2
-		}
 		git -C "$1" archive HEAD 2>"$log" | tar -xf - -C "$2" 2>>"$log"
 	else
 		tar -C "$1" --exclude=./.git -cf - . 2>"$log" | tar -xf - -C "$2" 2>>"$log"
@@ -406,6 +412,7 @@ get_pristine()
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 3' HUP INT TERM
 	rm -rf "$work"
+	[ -z "$given" ] || ! is_git "$given" || want_committed "$given"
 	find_cached || fill_cache
 	rm -rf "$work"
 	trap - EXIT HUP INT TERM

@@ -130,6 +130,7 @@ test_no_network()
 	check "no network: exit 3" [ "$code" = 3 ]
 	check "no network: says that there is no source" \
 		contains "$err" "no source of Linux 7.3.4 ("
+	check "no network: says how to go on" contains "$err" "make kernel TREE=DIR or TAR=FILE"
 	check "no network: nothing on stdout" [ -z "$out" ]
 	check "no network: a line of progress and one of reasons" [ "$(wc -l <"$tmp/err")" -le 2 ]
 	if command -v apt-get >/dev/null &&
@@ -253,8 +254,22 @@ test_git_tree()
 	run kernel-source.sh --tree="$tmp/git"
 	check "clean git tree" [ "$code" = 0 ]
 	check "its .git stays behind" [ ! -e "$work/.git" ]
+	echo edit >>"$tmp/git/init/main.c"
+	refused "dirty, of a commit that the cache has" "is dirty" --tree="$tmp/git"
+	check "dirty: the work tree as before" is "$work/init/main.c" $'one\nTWO\nthree'
+	git -C "$tmp/git" checkout -q .
 	run kernel-source.sh --tree="$tmp/linux"
 	check "another tree of the same version takes its place" contains "$out" "$tmp/linux"
+}
+
+# make kernel TREE=DIR, TAR=FILE.
+test_make_given()
+{
+	out=$(TREE=/env make -n -C "$here" kernel TAR=/a/b.tar)
+	check "make kernel TAR=" contains "$out" "--tar='/a/b.tar'"
+	check "make kernel: no TREE of the environment" [ "$out" = "${out/--tree/}" ]
+	out=$(make -n -C "$here" kernel TREE=/a/b)
+	check "make kernel TREE=" contains "$out" "--tree='/a/b'"
 }
 
 test_no_space()
@@ -655,6 +670,7 @@ test_edits_by_hand
 test_bad_patches
 test_bad_sources
 test_git_tree
+test_make_given
 test_no_space
 test_upstream
 test_missing_tools
