@@ -5,14 +5,15 @@
 #
 # usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE] [--timeout=SECONDS]
 #		[--smp=CPUS[,sockets=N]] [--memory=SIZE] [--accel=auto|kvm|tcg] [--log=FILE]
-#		[--tdx] [--data=FILE]
+#		[--tdx] [--data=FILE] [--kunit=SUITE,..]
 #
 # KERNEL is a bzImage, or emu, emu-debug, emu-kcsan for the one that
 # kernel-build.sh made. Without --initramfs: a small one of busybox, which
 # prints the results of the KUnit suites and powers off. --accel=auto takes
 # /dev/kvm if this very kernel boots on it, otherwise TCG. --tdx boots an emulated
 # TDX host: tdx_emu=on, unless --append has a tdx_emu= of its own, and KVM's tdx
-# parameter. --data=FILE: a second serial port, written there. Defaults: 300 s, 2
+# parameter. --data=FILE: a second serial port, written there. --kunit: the KUnit
+# suites that must have run and passed, as the small initramfs tells. Defaults: 300 s, 2
 # CPUs, 2G, log in build/kernel/boot.log (the serial console, all of it).
 # stdout: what is wrong with the log (WARNING, BUG, lockdep, RCU, KASAN, KCSAN,
 # Oops, KUnit tests that failed), and a verdict in one line.
@@ -41,7 +42,7 @@ usage()
 {
 	echo "usage: scripts/boot.sh KERNEL [--append=TEXT] [--initramfs=FILE]" \
 		"[--timeout=SECONDS] [--smp=CPUS] [--memory=SIZE] [--accel=auto|kvm|tcg]" \
-		"[--log=FILE] [--tdx] [--data=FILE]" >&2
+		"[--log=FILE] [--tdx] [--data=FILE] [--kunit=SUITE,..]" >&2
 	exit 2
 }
 
@@ -61,6 +62,7 @@ memory=2G
 accel=auto
 tdx=
 data=
+suites=
 log=$build/boot.log
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -100,6 +102,7 @@ while [ $# -gt 0 ]; do
 	--accel) accel=$value ;;
 	--log) log=$value ;;
 	--data) data=$value ;;
+	--kunit) suites=$value ;;
 	*) usage ;;
 	esac
 done
@@ -287,6 +290,25 @@ verdict()
 	fi
 }
 
+# The KUnit tests of the log: how many passed, in words. A line that ends a suite, or
+# the cases of a parameterised test, is less indented than what it ends, and no test.
+kunit_counts()
+{
+	tr -d '\r' <"$log" | sed -n 's/^kunit: \( *\)\(not \)\{0,1\}\(ok .*\)/\1\3/p' | awk '
+		{ depth = match($0, /o/) }
+		depth >= last { if (/# SKIP/) skipped++; else passed++ }
+		{ last = depth }
+		END { printf "%d KUnit tests passed, %d skipped\n", passed, skipped }'
+}
+
+# Of the suites wanted, those that did not run, or were skipped.
+suites_missing()
+{
+	for suite in $(echo "$suites" | tr , ' '); do
+		tr -d '\r' <"$log" | grep -aqE "^kunit: ok [0-9]+ $suite\$" || echo "$suite"
+	done | tr '\n' ' '
+}
+
 # Our own initramfs, unless the user's is all that is needed.
 own=
 if [ -z "$initramfs" ] || [ "$accel" = auto ]; then
@@ -328,5 +350,11 @@ if [ -n "$why" ]; then
 	echo "died: $why on $used; the tail of $log is above"
 	exit 1
 fi
+missed=$(suites_missing)
+if [ -n "$missed" ]; then
+	echo "not clean: these KUnit suites did not run and pass: ${missed% }, on $used after" \
+		"$seconds s; $log"
+	exit 1
+fi
 echo "clean: $(tr -d '\r' <"$log" | sed -n 's/^dpamt-init: up on //p') on $used in $seconds s," \
-	"$(grep -acE '^kunit: +ok ' "$log") KUnit tests passed"
+	"$(kunit_counts)"

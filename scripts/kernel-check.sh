@@ -205,6 +205,7 @@ check_sparse()
 # ------------------------------------------------------------------- in order
 
 tests=$root/bench/tests/kernel
+suites=tdx_pamt,tdx_pamt_host,tdx_pamt_words
 given="$root/kernel $tests/test_kernel_scripts.sh"
 judge "tests of the scripts" bash "$tests/test_kernel_scripts.sh"
 judge "build of dpamt-guest" guest
@@ -217,11 +218,12 @@ for variant in $built; do
 	image=$top/$variant/arch/x86/boot/bzImage
 	given=$image
 	judge "boot of $variant without TDX" \
-		"$root/scripts/boot.sh" "$variant" --timeout="$limit" --log="$top/$variant.boot.log"
+		"$root/scripts/boot.sh" "$variant" --kunit=$suites --timeout="$limit" \
+		--log="$top/$variant.boot.log"
 	grep -qx CONFIG_TDX_EMU=y "$top/$variant/.config" || continue
 	given=$image
 	judge "boot of $variant as an emulated TDX host" "$root/scripts/boot.sh" "$variant" --tdx \
-		--timeout="$limit" --log="$top/$variant.tdx.log"
+		--kunit=$suites --timeout="$limit" --log="$top/$variant.tdx.log"
 	given="$image $tests/test_tdx_emu.sh $tests/tdx_init.c"
 	judge "TDs on the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_emu.sh" "$variant"

@@ -587,7 +587,7 @@ test_boot_log()
 	boot --initramfs="$tmp/initramfs"
 	check "clean: exit 0" [ "$code" = 0 ]
 	check "clean: says so" contains "$out" "clean: 2 CPUs, Linux 7.3.4 on tcg"
-	check "clean: counts KUnit tests" contains "$out" ", 1 KUnit tests passed"
+	check "clean: counts KUnit tests" contains "$out" ", 1 KUnit tests passed, 0 skipped"
 	while read -r line; do
 		console "[    1.234567] $line"
 		boot --initramfs="$tmp/initramfs"
@@ -598,6 +598,31 @@ test_boot_log()
 	boot --initramfs="$tmp/initramfs"
 	check "a KUnit test that failed: exit 1" [ "$code" = 1 ]
 	check "a KUnit test that failed: shown" contains "$out" "not ok 2 second"
+}
+
+# What the results of two suites look like; the second had nothing to run on.
+kunit_results()
+{
+	printf 'kunit: %s\n' "KTAP version 1" "    # Subtest: first" "        ok 1 a" \
+		"        ok 2 b # SKIP no b here" "    ok 1 cases" "    ok 2 plain" \
+		"    # first: pass:2 fail:0 skip:0 total:2" "ok 1 first" \
+		"    ok 1 lone # SKIP nothing here" "ok 1 second # SKIP"
+}
+
+test_boot_kunit()
+{
+	console "$(kunit_results)"
+	boot --initramfs="$tmp/initramfs"
+	check "KUnit: counts tests alone" contains "$out" ", 2 KUnit tests passed, 2 skipped"
+	boot --initramfs="$tmp/initramfs" --kunit=first
+	check "KUnit: a suite that passed" [ "$code" = 0 ]
+	boot --initramfs="$tmp/initramfs" --kunit=first,second,third,cases,fir
+	check "KUnit: suites that did not: exit 1" [ "$code" = 1 ]
+	check "KUnit: suites that did not: named" \
+		contains "$out" "did not run and pass: second third cases fir, on"
+	console "no results"
+	boot --initramfs="$tmp/initramfs" --kunit=first
+	check "KUnit: none at all: exit 1" [ "$code" = 1 ]
 }
 
 test_boot_usage()
@@ -679,6 +704,7 @@ test_bench
 test_series
 test_bad_series
 test_boot_log
+test_boot_kunit
 test_boot_usage
 test_boot_tdx
 test_boot_ends
