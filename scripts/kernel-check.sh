@@ -67,9 +67,10 @@ failed=0
 begun=$(date +%s)
 : >"$list" || give_up "cannot write to $top"
 qemu-system-x86_64 --version >"$list.qemu" 2>/dev/null
-child=
-trap 'rm -f "$log" "$log".*' EXIT
-trap '[ -z "$child" ] || kill "$child" 2>/dev/null; say "stopped by a signal"; exit 3' HUP INT TERM
+trap 'end_attended; rm -f "$log" "$log".*' EXIT
+# What runs has its words elsewhere: descriptor 6.
+exec 6>&2
+trap 'say "stopped by a signal" 2>&6; exit 3' HUP INT TERM
 
 # tell STATUS NAME DETAIL: a line of the outcome.
 tell()
@@ -107,15 +108,13 @@ of the same)"
 			return 0
 		fi
 	fi
-	"$@" >"$log" 2>"$log.err" 8>&- &
-	child=$!
-	wait "$child"
+	attend "$@" >"$log" 2>"$log.err" 8>&-
 	code=$?
-	child=
-	detail=$(tail -n 1 "$log" | cut -c 1-300)
+	# Of a build, what was built, and not where it is.
+	detail=$(tail -n 1 "$log" | sed 's,: /[^ ]*/bzImage$,,' | cut -c 1-300)
 	case $code in
 	0)
-		tell passed "$name" "$detail"
+		tell passed "$name" "${detail:-done}"
 		[ -z "$state" ] || remember "$name" "$state" "$detail"
 		;;
 	4) tell skipped "$name" "${detail:-$(tail -n 1 "$log.err")}" ;;
@@ -141,49 +140,33 @@ remember()
 	} >"$log.known" && mv "$log.known" "$known"
 }
 
-# How much compiling a build was, in words.
-build()
-{
-	option=${1#emu}
-	"$root/scripts/kernel-build.sh" ${option:+"-$option"} >"$log.out" || return
-	sed 's/: .*//' "$log.out"
-}
-
-# What runs on the emulated host.
-guest()
-{
-	make -s -C "$root" BUILD="${top%/kernel}" guest >&2 && echo "${top%/kernel}/dpamt-guest"
-}
-
 # --------------------------------------------------------------------- sparse
 
-# Whether sparse reads an untouched file of Linux; if not, why.
+# Whether sparse reads an untouched file of Linux; if not, $unfit says why.
 sparse_works()
 {
-	command -v sparse >/dev/null 2>&1 || {
-		echo "no sparse here"
-		return 1
-	}
+	unfit="no sparse here"
+	command -v sparse >/dev/null 2>&1 || return 1
 	kmake C=2 virt/kvm/kvm_main.o >"$log" 2>&1
 	if ! grep -q '^ *CHECK ' "$log"; then
-		echo "this Linux does not take sparse $(sparse --version) (not up to date)"
+		unfit="this Linux does not take sparse $(sparse --version) (not up to date)"
 		return 1
 	elif grep -qE ' error: |Segmentation' "$log"; then
-		echo "sparse $(sparse --version) cannot read this Linux's own virt/kvm/kvm_main.c"
+		unfit="sparse $(sparse --version) cannot read this Linux's own virt/kvm/kvm_main.c"
 		return 1
 	fi
 }
 
 kmake()
 {
-	nice make -C "$top/src" O="$top/emu" CC="$compiler" -j"$(nproc)" "$@"
+	attend nice make -C "$top/src" O="$top/emu" CC="$compiler" -j"$(nproc)" "$@"
 }
 
 check_sparse()
 {
 	use_ccache "$top"
-	why=$(sparse_works) || {
-		tell skipped sparse "$why"
+	sparse_works || {
+		tell skipped sparse "$unfit"
 		return
 	}
 	files=$(sed -E 's/^[^ ]* +//' "$top/src.files" | tr '\n' ' ')
@@ -208,10 +191,14 @@ tests=$root/bench/tests/kernel
 suites=tdx_pamt,tdx_pamt_host,tdx_pamt_words
 given="$root/kernel $tests/test_kernel_scripts.sh"
 judge "tests of the scripts" bash "$tests/test_kernel_scripts.sh"
-judge "build of dpamt-guest" guest
+# What runs on the emulated host.
+guest=${top%/kernel}/dpamt-guest
+judge "build of dpamt-guest" make -s -C "$root" BUILD="${top%/kernel}" guest
 built=
 for variant in $variants; do
-	judge "build of $variant" build "$variant" && built="$built $variant"
+	option=${variant#emu}
+	judge "build of $variant" "$root/scripts/kernel-build.sh" ${option:+"-$option"} &&
+		built="$built $variant"
 done
 [ ! -e "$top/emu/vmlinux" ] || check_sparse
 for variant in $built; do
@@ -227,7 +214,7 @@ for variant in $built; do
 	given="$image $tests/test_tdx_emu.sh $tests/tdx_init.c"
 	judge "TDs on the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_emu.sh" "$variant"
-	given="$image $tests/test_tdx_stress.sh ${top%/kernel}/dpamt-guest $root/workloads"
+	given="$image $tests/test_tdx_stress.sh $guest $root/workloads"
 	judge "stress of the emulated TDX host, $variant" \
 		sh "$tests/test_tdx_stress.sh" "$variant"
 done
@@ -240,7 +227,7 @@ judge "KVM's selftests" sh "$tests/test_selftests.sh" emu
 	cat "$list"
 } >"$top/check.txt"
 # The cover letter says what was found now.
-[ -z "$series" ] || "$root/scripts/kernel-series.sh" >/dev/null 2>&1
+[ -z "$series" ] || attend "$root/scripts/kernel-series.sh" >/dev/null 2>&1
 seconds=$(($(date +%s) - begun))
 if [ $failed != 0 ]; then
 	echo "not in order: $failed checks failed, after $seconds s"

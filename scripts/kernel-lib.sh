@@ -52,6 +52,33 @@ clean_environment()
 	export LC_ALL=C
 }
 
+# Run the program "$@" to its end, in a process group of its own. A shell that waits
+# for it like this hears a signal at once, and its trap on EXIT ends the group: what the
+# program started in turn, as QEMU or a compiler, does not outlive this script.
+attended=
+attend()
+{
+	setsid "$@" &
+	attended=$!
+	wait "$attended"
+	set -- $?
+	attended=
+	return "$1"
+}
+
+end_attended()
+{
+	[ -n "$attended" ] || return 0
+	# At its very beginning it has no group yet.
+	kill -TERM "-$attended" 2>/dev/null || kill -TERM "$attended" 2>/dev/null
+	wait "$attended" 2>/dev/null
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 "-$attended" 2>/dev/null || return 0
+		sleep 0.5
+	done
+	kill -KILL "-$attended" 2>/dev/null
+}
+
 # One build at a time works in the folder $1: descriptor 8. A script that was
 # started by the holder goes on.
 take_lock()

@@ -17,7 +17,7 @@ root=$tmp/project
 work=$root/build/kernel/src
 mkdir -p "$root/scripts" "$root/kernel/patches" "$root/kernel/config" \
 	"$root/kernel/src/arch/x86/virt" "$tmp/bin" "$tmp/home"
-cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,boot,bench,setup}.sh \
+cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,kernel-check,boot,bench,setup}.sh \
 	"$here"/scripts/kernel_series.py "$root/scripts"
 cd "$tmp" || exit 1
 export HOME=$tmp/home http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
@@ -86,13 +86,14 @@ toy() # DIR SUBLEVEL
 		olddefconfig:
 		>sed -i '/UNMET/d' \$(KCONFIG_CONFIG)
 		bzImage:
-		>mkdir -p \$(O)/arch/x86/boot && date +%N >\$(O)/arch/x86/boot/bzImage
+		>mkdir -p \$(O)/arch/x86/boot && cat init/*.c >\$(O)/arch/x86/boot/bzImage
 		kernelrelease:
 		>@echo 7.3.$2-toy
 	END
 	# What .config has after a merge, whatever the fragments are.
 	cat >"$1/scripts/kconfig/merge_config.sh" <<-'END'
-		printf 'CONFIG_SMP=y\nCONFIG_KVM=y\nCONFIG_NAME="a b"\n' >>"$KCONFIG_CONFIG"
+		printf 'CONFIG_SMP=y\nCONFIG_KVM=y\nCONFIG_NAME="a b"\nCONFIG_TDX_EMU=y\n' \
+			>>"$KCONFIG_CONFIG"
 	END
 	printf 'one\ntwo\nthree\n' >"$1/init/main.c"
 	echo gone >"$1/init/old.c"
@@ -689,6 +690,95 @@ test_boot_ends()
 	fi
 }
 
+# ------------------------------------------------------------- kernel-check
+
+# The tests that it runs: each notes its name, and passes.
+check_fixture()
+{
+	local tests=$root/bench/tests/kernel name
+
+	mkdir -p "$tests" "$root/workloads"
+	for name in kernel_scripts tdx_emu tdx_stress selftests; do
+		printf 'echo %s >>"%s"\necho fine\n' "$name" "$tmp/ran" >"$tests/test_$name.sh"
+	done
+	printf 'guest:\n\t@mkdir -p $(BUILD) && cp workload.c $(BUILD)/dpamt-guest\n' \
+		>"$root/Makefile"
+	echo 'int guest;' >"$root/workload.c"
+	echo 'a = 1' >"$root/workloads/a.wl"
+	console "kunit: ok 1 tdx_pamt" "kunit: ok 1 tdx_pamt_host" "kunit: ok 1 tdx_pamt_words"
+}
+
+# What of its tests ran, as words.
+kernel_check() # ARGUMENT..
+{
+	rm -f "$tmp/ran"
+	touch "$tmp/ran"
+	run kernel-check.sh --short "$@"
+	ran=$(tr '\n' ' ' <"$tmp/ran")
+}
+
+test_kernel_check()
+{
+	local ran
+
+	check_fixture
+	kernel_check
+	check "kernel-check: exit 0" [ "$code" = 0 ]
+	check "kernel-check: runs all" [ "$ran" = "kernel_scripts tdx_emu tdx_stress selftests " ]
+	check "kernel-check: names the kernel, not its place" \
+		contains "$out" "passed: build of emu: Linux 7.3.4-toy
+"
+	kernel_check
+	check "kernel-check: what passed is not run again" [ "$code-$ran" = 0- ]
+	check "kernel-check: says since when" contains "$out" "of the same)"
+	echo 'int guest2;' >"$root/workload.c"
+	kernel_check
+	check "kernel-check: another dpamt-guest" [ "$ran" = "tdx_stress " ]
+	echo 'a = 2' >"$root/workloads/a.wl"
+	kernel_check
+	check "kernel-check: another workload" [ "$ran" = "tdx_stress " ]
+	console "kunit: ok 1 tdx_pamt" "kunit: ok 1 tdx_pamt_words"
+	kernel_check --again
+	check "kernel-check: a suite that did not run: exit 1" [ "$code" = 1 ]
+	check "kernel-check: a suite that did not run: named" \
+		contains "$out" "did not run and pass: tdx_pamt_host"
+}
+
+# Whether the process whose id is in the file $1 is gone.
+gone() # FILE
+{
+	[ -s "$1" ] && ! kill -0 "$(cat "$1")" 2>/dev/null
+}
+
+# TERM to a script ends what it runs, and that in turn: as QEMU, a sleep that a shell
+# waits for in the foreground.
+test_kernel_check_stopped()
+{
+	local pid
+
+	check_fixture
+	printf '%s\n' 'sh -c "echo \$\$ >'"$tmp/sleeper"'; exec sleep 60"; true' \
+		>"$root/bench/tests/kernel/test_kernel_scripts.sh"
+	"$root/scripts/kernel-check.sh" --short >"$tmp/out" 2>"$tmp/err" </dev/null &
+	pid=$!
+	for _ in {1..50}; do
+		[ ! -s "$tmp/sleeper" ] || break
+		sleep 0.1
+	done
+	SECONDS=0
+	kill "$pid"
+	wait "$pid"
+	code=$?
+	out=$(cat "$tmp/out")
+	err=$(cat "$tmp/err")
+	check "kernel-check stopped: exit 3" [ "$code" = 3 ]
+	check "kernel-check stopped: at once" [ "$SECONDS" -lt 20 ]
+	check "kernel-check stopped: says so" contains "$err" "stopped by a signal"
+	check "kernel-check stopped: nothing goes on" gone "$tmp/sleeper"
+	check "kernel-check stopped: no lock is held" flock -n "$root/build/kernel/lock" true
+	gone "$tmp/sleeper" || kill "$(cat "$tmp/sleeper")"
+}
+
 test_no_network
 test_work_tree
 test_edits_by_hand
@@ -701,6 +791,8 @@ test_upstream
 test_missing_tools
 test_build
 test_bench
+test_kernel_check
+test_kernel_check_stopped
 test_series
 test_bad_series
 test_boot_log

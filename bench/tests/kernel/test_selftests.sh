@@ -31,7 +31,7 @@ tests="irqfd_test kvm_binary_stats_test kvm_create_max_vcpus vm_types_test guest
 	x86/feature_msrs_test x86/hwcr_msr_test x86/max_vcpuid_cap_test
 	x86/recalc_apic_map_test x86/set_sregs_test x86/vmx_msrs_test"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/test_selftests.XXXXXX") || exit 3
-trap 'rm -rf "$tmp"' EXIT
+trap 'end_attended; rm -rf "$tmp"' EXIT
 trap 'exit 3' HUP INT TERM
 
 # ------------------------------------------------------------------- building
@@ -93,9 +93,10 @@ poweroff -f
 END
 chmod 755 "$tmp/root/init"
 (cd "$tmp/root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) >"$tmp/initramfs"
-said=$("$root/scripts/boot.sh" "$kernel" --tdx --accel=tcg --timeout=600 \
-	--initramfs="$tmp/initramfs" --append=kunit.enable=0 --log="$build/selftests.log" 2>&1) || {
-	echo "$said"
+attend "$root/scripts/boot.sh" "$kernel" --tdx --accel=tcg --timeout=600 \
+	--initramfs="$tmp/initramfs" --append=kunit.enable=0 --log="$build/selftests.log" \
+	>"$tmp/said" 2>&1 || {
+	cat "$tmp/said"
 	echo "$prog: the boot was not clean"
 	exit 1
 }

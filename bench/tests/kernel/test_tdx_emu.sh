@@ -12,7 +12,12 @@
 
 set -u
 
+# Read by the file below.
+# shellcheck disable=SC2034
+prog=test_tdx_emu
 root=$(cd "$(dirname "$0")/../../.." && pwd) || exit 3
+# shellcheck source=scripts/kernel-lib.sh
+. "$root/scripts/kernel-lib.sh"
 kernel=${1:-emu}
 build=${BUILD:-$root/build}/kernel
 [ -r "$build/$kernel/arch/x86/boot/bzImage" ] || {
@@ -26,7 +31,8 @@ for tool in "${CC:-gcc}" cpio gzip; do
 	}
 done
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/test_tdx_emu.XXXXXX") || exit 3
-trap 'rm -rf "$tmp"' EXIT
+trap 'end_attended; rm -rf "$tmp"' EXIT
+trap 'exit 3' HUP INT TERM
 mkdir -p "$tmp/root/dev" "$tmp/root/sys" "$tmp/root/proc"
 "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -static -o "$tmp/root/init" \
 	"$root/bench/tests/kernel/tdx_init.c" || exit 3
@@ -46,9 +52,9 @@ boots()
 {
 	line=$1
 	shift
-	said=$("$root/scripts/boot.sh" "$kernel" --accel=tcg --timeout=120 \
-		--initramfs="$tmp/initramfs" --log="$tmp/log" "$@" 2>&1) || {
-		fail "$*" "$said"
+	attend "$root/scripts/boot.sh" "$kernel" --accel=tcg --timeout=120 \
+		--initramfs="$tmp/initramfs" --log="$tmp/log" "$@" >"$tmp/said" 2>&1 || {
+		fail "$*" "$(cat "$tmp/said")"
 		return
 	}
 	if ! tr -d '\r' <"$tmp/log" | grep -q "$line"; then
@@ -65,7 +71,7 @@ refuses()
 {
 	line=$1
 	shift
-	"$root/scripts/boot.sh" "$kernel" --accel=tcg --timeout=120 \
+	attend "$root/scripts/boot.sh" "$kernel" --accel=tcg --timeout=120 \
 		--initramfs="$tmp/initramfs" --log="$tmp/log" "$@" >/dev/null 2>&1
 	if ! grep -aq "tdx_emu: .*$line" "$tmp/log"; then
 		fail "$*" "no line that says \"$line\""

@@ -23,7 +23,10 @@
 
 set -u
 
+prog=test_tdx_stress
 root=$(cd "$(dirname "$0")/../../.." && pwd) || exit 3
+# shellcheck source=scripts/kernel-lib.sh
+. "$root/scripts/kernel-lib.sh"
 build=${BUILD:-$root/build}
 case ${1:-} in
 -h | --help)
@@ -51,6 +54,9 @@ esac
 # Always: one that is there may be of another source.
 make -s -C "$root" BUILD="$build" guest >&2 || exit 3
 log=$build/kernel/stress.log
+said=$(mktemp "${TMPDIR:-/tmp}/$prog.XXXXXX") || exit 3
+trap 'end_attended; rm -f "$said"' EXIT
+trap 'exit 3' HUP INT TERM
 passed=0
 failed=0
 
@@ -70,19 +76,19 @@ verb()
 {
 	warnings=
 	[ "$1" != faults ] || warnings=--warnings
-	said=$("$root/scripts/emu-run.sh" --kernel="$kernel" --smp="${CPUS:-4}" \
-		--timeout="$(limit "$@")" --log="$log" --append="$append" --do="$*" $warnings 2>&1)
+	attend "$root/scripts/emu-run.sh" --kernel="$kernel" --smp="${CPUS:-4}" \
+		--timeout="$(limit "$@")" --log="$log" --append="$append" --do="$*" $warnings >"$said" 2>&1
 	status=$?
-	line=$(echo "$said" | sed -n "s/^dpamt-guest: \($1: [^[]*\).*/\1/p" | tail -n 1)
+	line=$(sed -n "s/^dpamt-guest: \($1: [^[]*\).*/\1/p" "$said" | tail -n 1)
 	if [ $status = 0 ]; then
 		passed=$((passed + 1))
 		echo "$kernel: $line"
 	elif [ $status = 3 ]; then
-		echo "$said" | tail -n 5 >&2
+		tail -n 5 "$said" >&2
 		exit 3
 	else
 		failed=$((failed + 1))
-		echo "$said" | tail -n 20
+		tail -n 20 "$said"
 		echo "test_tdx_stress: FAIL $*, on $kernel; its log: $log"
 	fi
 }
