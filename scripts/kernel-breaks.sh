@@ -17,39 +17,48 @@
 set -u
 cd "$(dirname "$0")/.." || exit 3
 
+prog=kernel-breaks
 root=$PWD
+# shellcheck source=scripts/kernel-lib.sh
+. scripts/kernel-lib.sh
 breaks=$root/bench/tests/kernel/breaks
 build=${BUILD:-build}
 case $build in /*) ;; *) build=$root/$build ;; esac
 tree=$build/kernel/src
 log=$build/kernel/breaks.log
+said=$build/kernel/breaks.said
+cells=$build/kernel/breaks.cells
 applied=
-
-die() {
-	echo "kernel-breaks: $*" >&2
-	exit 3
-}
+# Whether the kernel may be one with a break.
+broken=
 
 # header KEY FILE: its value.
 header() {
 	sed -n -e '/^--- /q' -e "s/^$1: *//p" "$2"
 }
 
-# The work tree as kernel-source.sh left it.
+# The work tree as kernel-source.sh left it. The patch may not be in it yet.
 restore() {
-	[ -z "$applied" ] || patch -s -R -p1 -d "$tree" <"$applied" >>"$log" 2>&1
+	if [ -n "$applied" ] &&
+		patch -s -f -R --dry-run -p1 -d "$tree" <"$applied" >>"$log" 2>&1; then
+		patch -s -f -R -p1 -d "$tree" <"$applied" >>"$log" 2>&1
+	fi
 	applied=
 }
-trap restore EXIT
-trap 'exit 130' INT TERM
+
+# No broken kernel stays behind: better none.
+leave() {
+	end_attended
+	restore
+	[ -z "$broken" ] || rm -f "$build/kernel/emu/vmlinux" "$build/kernel/emu/arch/x86/boot/bzImage"
+	rm -f "$said" "$cells"
+}
 
 # The tree as it is; kernel-build.sh would put it right.
 compile() {
-	local compiler=${CC:-gcc}
-
-	! command -v ccache >/dev/null 2>&1 || compiler="ccache $compiler"
-	CCACHE_BASEDIR=$build/kernel CCACHE_NOHASHDIR=1 nice make -C "$tree" \
-		O="$build/kernel/emu" CC="$compiler" -j"$(nproc)" bzImage
+	# shellcheck disable=SC2154 # of use_ccache
+	attend nice make -C "$tree" O="$build/kernel/emu" CC="$compiler" -j"$(nproc)" bzImage \
+		>>"$log" 2>&1
 }
 
 # On the emulated host, with $1 on the kernel's command line: what $2.. says.
@@ -57,7 +66,7 @@ on_emu() {
 	local append=$1
 
 	shift
-	scripts/emu-run.sh ${accel:+--accel=tcg} --timeout=180 --append="$append" \
+	attend scripts/emu-run.sh ${accel:+--accel=tcg} --timeout=180 --append="$append" \
 		--log="$build/kernel/breaks.boot.log" "$@"
 }
 
@@ -66,7 +75,8 @@ run_tds() {
 	{
 		printf 'workloads/%s.wl\t%s\t0\t1\t0\n' fault-storm "$2" conversion-storm "$2"
 		printf 'workloads/create-destroy.wl\t%s\t0\t1\t0\ttd.torture.lives=2\n' "$2"
-	} | on_emu "$1" -
+	} >"$cells"
+	on_emu "$1" "$cells"
 }
 
 case ${1:-} in
@@ -99,8 +109,16 @@ for name in "$@"; do
 done
 [ $# -gt 0 ] || patches=("$breaks"/*.patch)
 
-FOR=emu scripts/kernel-build.sh >/dev/null || exit
-make -s BUILD="$build" guest || die "cannot build dpamt-guest"
+clean_environment
+mkdir -p "$build/kernel" 2>/dev/null || give_up "cannot write to $build"
+build=$(cd "$build" && pwd)
+# For the whole run: who built meanwhile would find the tree edited by hand.
+take_lock "$build/kernel"
+trap leave EXIT
+trap 'exit 130' HUP INT TERM
+use_ccache "$build/kernel"
+FOR=emu attend scripts/kernel-build.sh >/dev/null 8>&- || exit
+attend make -s BUILD="$build" guest 8>&- || give_up "cannot build dpamt-guest"
 : >"$log"
 # A kernel that was changed would be probed again.
 accel=
@@ -109,13 +127,14 @@ missed=0
 
 for patch in "${patches[@]}"; do
 	name=$(basename "$patch" .patch)
+	applied=$patch
+	broken=yes
 	patch -s -f -p1 -d "$tree" <"$patch" >>"$log" 2>&1 || {
 		patch -s -f -R -p1 -d "$tree" <"$patch" >/dev/null 2>&1
-		die "$name does not apply to $tree: see $log"
+		give_up "$name does not apply to $tree: see $log"
 	}
-	applied=$patch
 	begin=$SECONDS
-	if ! compile >>"$log" 2>&1; then
+	if ! compile 8>&-; then
 		echo "BROKEN  $name: does not compile, see $log"
 		missed=$((missed + 1))
 		restore
@@ -125,15 +144,16 @@ for patch in "${patches[@]}"; do
 	verb=$(header Do "$patch")
 	append=$(header Append "$patch")
 	if [ -n "$strategy" ]; then
-		out=$(run_tds "$append" "$strategy" 2>&1)
+		run_tds "$append" "$strategy"
 	elif [ -n "$verb" ]; then
-		out=$(on_emu "$append" --do="$verb" 2>&1)
+		on_emu "$append" --do="$verb"
 	else
 		# shellcheck disable=SC2046,SC2086 # several arguments
-		out=$(scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" \
-			$(header Boot "$patch") 2>&1)
-	fi
+		attend scripts/boot.sh emu $accel --log "$build/kernel/breaks.boot.log" \
+			$(header Boot "$patch")
+	fi >"$said" 2>&1 8>&-
 	status=$?
+	out=$(cat "$said")
 	if [ $status = 1 ] && grep -qE -e "$(header Seen-as "$patch")" <<<"$out"; then
 		echo "caught  $name ($((SECONDS - begin)) s)"
 	else
@@ -143,7 +163,7 @@ for patch in "${patches[@]}"; do
 	printf '%s\n' "== $name" "$out" >>"$log"
 	restore
 done
-# No broken kernel stays behind.
-compile >>"$log" 2>&1 || die "the kernel without a break does not build: see $log"
+compile 8>&- || give_up "the kernel without a break does not build: see $log"
+broken=
 echo "kernel-breaks: $((${#patches[@]} - missed)) of ${#patches[@]} caught"
 [ $missed = 0 ]

@@ -17,7 +17,7 @@ root=$tmp/project
 work=$root/build/kernel/src
 mkdir -p "$root/scripts" "$root/kernel/patches" "$root/kernel/config" \
 	"$root/kernel/src/arch/x86/virt" "$tmp/bin" "$tmp/home"
-cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,kernel-check,boot,bench,setup}.sh \
+cp "$here"/scripts/{kernel-lib,kernel-source,kernel-build,kernel-series,kernel-check,kernel-breaks,boot,bench,setup}.sh \
 	"$here"/scripts/kernel_series.py "$root/scripts"
 cd "$tmp" || exit 1
 export HOME=$tmp/home http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
@@ -527,7 +527,7 @@ cat >"$tmp/bin/qemu-system-x86_64" <<-END
 	for arg; do
 		case \$arg in file:*) cat "$tmp/console" >"\${arg#file:}" ;; esac
 	done
-	[ ! -e "$tmp/hang" ] || exec sleep 60
+	[ ! -e "$tmp/hang" ] || { echo \$\$ >"$tmp/sleeper"; exec sleep 60; }
 	[ ! -e "$tmp/refuse" ] || { echo "qemu: no such machine" >&2; exit 1; }
 END
 chmod +x "$tmp/bin/qemu-system-x86_64"
@@ -698,6 +698,7 @@ check_fixture()
 	local tests=$root/bench/tests/kernel name
 
 	mkdir -p "$tests" "$root/workloads"
+	rm -f "$tmp/sleeper"
 	for name in kernel_scripts tdx_emu tdx_stress selftests; do
 		printf 'echo %s >>"%s"\necho fine\n' "$name" "$tmp/ran" >"$tests/test_$name.sh"
 	done
@@ -750,6 +751,21 @@ gone() # FILE
 	[ -s "$1" ] && ! kill -0 "$(cat "$1")" 2>/dev/null
 }
 
+# TERM to the script $1 once $tmp/sleeper has the id of what it waits for.
+stop() # PID
+{
+	for _ in {1..100}; do
+		[ ! -s "$tmp/sleeper" ] || break
+		sleep 0.1
+	done
+	SECONDS=0
+	kill "$1"
+	wait "$1"
+	code=$?
+	out=$(cat "$tmp/out")
+	err=$(cat "$tmp/err")
+}
+
 # TERM to a script ends what it runs, and that in turn: as QEMU, a sleep that a shell
 # waits for in the foreground.
 test_kernel_check_stopped()
@@ -761,22 +777,71 @@ test_kernel_check_stopped()
 		>"$root/bench/tests/kernel/test_kernel_scripts.sh"
 	"$root/scripts/kernel-check.sh" --short >"$tmp/out" 2>"$tmp/err" </dev/null &
 	pid=$!
-	for _ in {1..50}; do
-		[ ! -s "$tmp/sleeper" ] || break
-		sleep 0.1
-	done
-	SECONDS=0
-	kill "$pid"
-	wait "$pid"
-	code=$?
-	out=$(cat "$tmp/out")
-	err=$(cat "$tmp/err")
+	stop "$pid"
 	check "kernel-check stopped: exit 3" [ "$code" = 3 ]
 	check "kernel-check stopped: at once" [ "$SECONDS" -lt 20 ]
 	check "kernel-check stopped: says so" contains "$err" "stopped by a signal"
 	check "kernel-check stopped: nothing goes on" gone "$tmp/sleeper"
 	check "kernel-check stopped: no lock is held" flock -n "$root/build/kernel/lock" true
 	gone "$tmp/sleeper" || kill "$(cat "$tmp/sleeper")"
+}
+
+# ------------------------------------------------------------ kernel-breaks
+
+# One break of the toy, and a QEMU that sees it.
+breaks_fixture()
+{
+	check_fixture
+	mkdir -p "$root/bench/tests/kernel/breaks"
+	printf '%s\n' "Break: three is four" "Boot: --accel=tcg" "Seen-as: WARNING" \
+		"--- a/init/main.c" "+++ b/init/main.c" "@@ -2,2 +2,2 @@" " TWO" "-three" "+four" \
+		>"$root/bench/tests/kernel/breaks/four.patch"
+	console "WARNING: four"
+}
+
+test_kernel_breaks()
+{
+	local image=$root/build/kernel/emu/arch/x86/boot/bzImage
+
+	breaks_fixture
+	printf '%s\n' '#!/bin/sh' \
+		"flock -n '$root/build/kernel/lock' true || echo held >'$tmp/held'" \
+		"cat '$image' >'$tmp/booted'" "exec '$tmp/bin/qemu' \"\$@\"" >"$tmp/spy"
+	chmod +x "$tmp/spy"
+	mv "$tmp/bin/qemu-system-x86_64" "$tmp/bin/qemu"
+	mv "$tmp/spy" "$tmp/bin/qemu-system-x86_64"
+	run kernel-breaks.sh
+	mv "$tmp/bin/qemu" "$tmp/bin/qemu-system-x86_64"
+	check "breaks: exit 0" [ "$code" = 0 ]
+	check "breaks: caught" contains "$out" "caught  four"
+	check "breaks: the broken kernel was booted" grep -q four "$tmp/booted"
+	check "breaks: under the lock" [ -e "$tmp/held" ]
+	check "breaks: the kernel without it stays" [ -s "$image" ]
+	check "breaks: not broken" [ "$(grep -c four "$image")" = 0 ]
+	check "breaks: the work tree as before" is "$work/init/main.c" $'one\nTWO\nthree'
+	console "all quiet"
+	run kernel-breaks.sh
+	check "breaks: missed, exit 1" [ "$code" = 1 ]
+	check "breaks: missed, says so" contains "$out" "MISSED  four"
+}
+
+test_kernel_breaks_stopped()
+{
+	local image=$root/build/kernel/emu/arch/x86/boot/bzImage
+
+	breaks_fixture
+	touch "$tmp/hang"
+	"$root/scripts/kernel-breaks.sh" >"$tmp/out" 2>"$tmp/err" </dev/null &
+	stop $!
+	rm -f "$tmp/hang"
+	check "breaks stopped: exit 130" [ "$code" = 130 ]
+	check "breaks stopped: at once" [ "$SECONDS" -lt 20 ]
+	check "breaks stopped: no QEMU goes on" gone "$tmp/sleeper"
+	check "breaks stopped: no broken kernel" [ ! -e "$image" ]
+	check "breaks stopped: the work tree as before" is "$work/init/main.c" $'one\nTWO\nthree'
+	run kernel-build.sh
+	check "breaks stopped: the next build is whole" \
+		[ "$code-$(grep -c four "$image")" = 0-0 ]
 }
 
 test_no_network
@@ -791,8 +856,6 @@ test_upstream
 test_missing_tools
 test_build
 test_bench
-test_kernel_check
-test_kernel_check_stopped
 test_series
 test_bad_series
 test_boot_log
@@ -800,6 +863,10 @@ test_boot_kunit
 test_boot_usage
 test_boot_tdx
 test_boot_ends
+test_kernel_check
+test_kernel_check_stopped
+test_kernel_breaks
+test_kernel_breaks_stopped
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
