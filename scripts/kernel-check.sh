@@ -189,7 +189,7 @@ check_sparse()
 
 tests=$root/bench/tests/kernel
 suites=tdx_pamt,tdx_pamt_host,tdx_pamt_words
-given="$root/kernel $tests/test_kernel_scripts.sh"
+given="$root/kernel $root/Makefile $tests/test_kernel_scripts.sh $tests/kernel_scripts_boot.sh"
 judge "tests of the scripts" bash "$tests/test_kernel_scripts.sh"
 # What runs on the emulated host.
 guest=${top%/kernel}/dpamt-guest
