@@ -16,7 +16,7 @@
 # suites that must have run and passed, as the small initramfs tells. Defaults: 300 s, 2
 # CPUs, 2G, log in build/kernel/boot.log (the serial console, all of it).
 # stdout: what is wrong with the log (WARNING, BUG, lockdep, RCU, KASAN, KCSAN,
-# Oops, KUnit tests that failed), and a verdict in one line.
+# Oops, SEAMCALLs and KUnit tests that failed), and a verdict in one line.
 #
 # Exit 0 clean; 1 something in the log, or the end was not reached; 2 usage; 3
 # something is missing here, and one line says what.
@@ -276,6 +276,7 @@ scan()
 		-e 'sleeping function called|scheduling while atomic|soft lockup|hard LOCKUP' \
 		-e 'blocked for more than|unchecked MSR access|(list|slab)_?[a-z]* corruption' \
 		-e 'stack guard page|unable to handle|nobody cared|ODEBUG: ' \
+		-e '\<TD[HX][._][A-Z0-9._]+(\[.*)? failed|\<tdh_[a-z_]+\(\) failed' \
 		-e '^kunit: *not ok|failed to start|No working init' "$1"
 }
 

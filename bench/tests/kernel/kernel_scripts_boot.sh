@@ -68,12 +68,19 @@ splats()
 		unchecked MSR access error: RDMSR from 0x1
 		------------[ cut here ]------------
 		BUG: Bad page state in process init  pfn:1234
+		virt/tdx: TDH.SYS.DISABLE failed: 0xc000010000000000
+		kvm_intel: SEAMCALL TDH_MNG_RD failed: 0xc000010000000000
+		kvm_intel: TDH_VP_RD[VMCS.0x681e] failed 0xc000010000000000
+		kvm_intel: TDH_VP_WR[VMCS.0x4000] |= 0x1 failed: 0xc000010000000000
+		kvm_intel: tdh_mng_key_freeid() failed. HKID 33 is leaked.
+		TDX_OPERAND_BUSY failed
 	END
 }
 
 test_boot_log()
 {
-	console "all quiet" "[    0.1] debug: bugs: warnings 0" "kunit:     ok 1 first"
+	console "all quiet" "[    0.1] debug: bugs: warnings 0" "kunit:     ok 1 first" \
+		"[    0.2] TDH.MEM.PAGE.AUG fails once, tdh_mem_page_aug() is called again"
 	boot --initramfs="$tmp/initramfs"
 	check "clean: exit 0" [ "$code" = 0 ]
 	check "clean: says so" contains "$out" "clean: 2 CPUs, Linux 7.3.4 on tcg"
