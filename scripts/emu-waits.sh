@@ -59,7 +59,10 @@ if [ -z "$from" ]; then
 	done >"$scratch/cells"
 	for strategy in $(echo "$strategies" | tr ',' ' '); do
 		[ "$strategy" != global ] || continue
-		printf '%s/workloads/conversion-storm.wl\t%s\t0\t2\t4\tplacement=scattered:100%%\n' "$root" "$strategy"
+		for block in 0 1; do
+			printf '%s/workloads/conversion-storm.wl\t%s\t%s\t2\t4\tplacement=scattered:100%%\n' \
+				"$root" "$strategy" $block
+		done
 	done >>"$scratch/cells"
 	fio= perf=
 	! command -v perf >/dev/null 2>&1 || perf=--perf

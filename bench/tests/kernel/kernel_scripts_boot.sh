@@ -68,7 +68,8 @@ splats()
 		unchecked MSR access error: RDMSR from 0x1
 		------------[ cut here ]------------
 		BUG: Bad page state in process init  pfn:1234
-		virt/tdx: TDH.SYS.DISABLE failed: 0xc000010000000000
+		virt/tdx: TDH.SYS.DISABLE failed: 0x8000020000000092
+		virt/tdx: TDH.SYS.CONFIG failed: 0xc000010000000000
 		kvm_intel: SEAMCALL TDH_MNG_RD failed: 0xc000010000000000
 		kvm_intel: TDH_VP_RD[VMCS.0x681e] failed 0xc000010000000000
 		kvm_intel: TDH_VP_WR[VMCS.0x4000] |= 0x1 failed: 0xc000010000000000
@@ -80,7 +81,8 @@ splats()
 test_boot_log()
 {
 	console "all quiet" "[    0.1] debug: bugs: warnings 0" "kunit:     ok 1 first" \
-		"[    0.2] TDH.MEM.PAGE.AUG fails once, tdh_mem_page_aug() is called again"
+		"[    0.2] TDH.MEM.PAGE.AUG fails once, tdh_mem_page_aug() is called again" \
+		"[    0.3] virt/tdx: TDH.SYS.DISABLE failed: 0xc000010000000000"
 	boot --initramfs="$tmp/initramfs"
 	check "clean: exit 0" [ "$code" = 0 ]
 	check "clean: says so" contains "$out" "clean: 2 CPUs, Linux 7.3.4 on tcg"
