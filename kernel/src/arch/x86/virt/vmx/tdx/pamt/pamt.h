@@ -331,7 +331,8 @@ int pamt_idle(const struct pamt *p, unsigned long *region);
  * wants no pair (the module refuses a 2M AUG of a region that has one, R12), so
  * a retained pair is given back. 0, or -EBUSY if the pair cannot go: there are
  * users, or pairs are installed for good. The caller sees to it that no 4K page
- * of the region is given to the module meanwhile.
+ * of the region is given to the module meanwhile, and that the puts of those which
+ * it had are over: whoever has all 512 pages to map has both.
  */
 int pamt_map_2m(struct pamt *p, unsigned long region);
 
