@@ -45,6 +45,7 @@ for arg; do
 	case $arg in --append=*) boot=${arg#--append=tdx_pamt=} ;; esac
 done
 [ "$mode" != lost ] || { echo "boot: QEMU: no such machine" >&2; exit 3; }
+echo $$ >"$here/pid"
 n=0
 tab=$(printf '\t')
 while IFS="$tab" read -r file strategy block seed scale sets; do
@@ -142,7 +143,11 @@ if mount -t tmpfs -o size=48k tmpfs "$dir/small" 2>/dev/null; then
 	same "$code" 3 "a full disk is an error of the environment"
 	grep -q 'No space left' "$dir/err"
 	ok $? "it is named: $(cat "$dir/err")"
-	[ ! -e "$dir/slept" ]
+	for i in $(seq 100); do
+		kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
+		sleep 0.2
+	done
+	[ "$i" -lt 100 ] && [ ! -e "$dir/slept" ]
 	ok $? "and the host was ended"
 	run=$(echo "$dir"/small/*)
 	[ "$(cells ok)" -gt 1 ] && "$dpamt" report "$run" --format csv >/dev/null
