@@ -31,7 +31,7 @@ same() {
 
 # A boot is a line of $dir/boots: the strategy on the kernel's command line, then its cells'.
 # $dir/mode says how it goes: fine, die (after 2 cells), dirty (log), missing, lost (3, nothing),
-# long (lines of 8 KB, and then it stays).
+# long (lines of 5 KB, which a pipe can hold, and then it stays).
 mkdir "$dir/scripts"
 cat >"$dir/scripts/emu-run.sh" <<'SCRIPT'
 #!/bin/sh
@@ -59,7 +59,7 @@ while IFS="$tab" read -r file strategy block seed scale sets; do
 	fi
 	echo "$file $strategy $sets" >>"$here/cells"
 	words=
-	[ "$mode" != long ] || words=$(printf '%08000d' 0)
+	[ "$mode" != long ] || words=$(printf '%05000d' 0)
 	printf '{"kind":"cell","reason":"'"$words"'","workload":"%s","strategy":"%s","block":%s,"status":"ok","seed":%s,"metrics":{"install_count":%s}}\n' \
 		"$file" "$strategy" "$block" "$seed" "$n"
 done
@@ -138,7 +138,7 @@ grep -q "no such machine" "$dir/err" "$run"/*.txt
 ok $? "says why"
 
 mkdir "$dir/small"
-if mount -t tmpfs -o size=48k tmpfs "$dir/small" 2>/dev/null; then
+if mount -t tmpfs -o size=32k tmpfs "$dir/small" 2>/dev/null; then
 	go long --workload fault-storm,hot-spot --strategy global-fast,lockless,hashed,rwlock --runs 1 --out "$dir/small"
 	same "$code" 3 "a full disk is an error of the environment"
 	grep -q 'No space left' "$dir/err"
