@@ -46,6 +46,7 @@ for arg; do
 done
 [ "$mode" != lost ] || { echo "boot: QEMU: no such machine" >&2; exit 3; }
 echo $$ >"$here/pid"
+[ "$mode" != long ] || trap '' PIPE
 n=0
 tab=$(printf '\t')
 while IFS="$tab" read -r file strategy block seed scale sets; do
