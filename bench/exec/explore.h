@@ -6,18 +6,20 @@
  *
  * The search is depth first. A branch goes back by undoing memory writes from a
  * log and copying the fibers' stacks back, so a step is paid once. A state
- * is memory, each CPU's place (the values that it has read since it was last at
- * rest determine it), store buffers and the running CPU; a state that was seen
+ * is memory, each CPU's place (what it has read, of what others write too, since it was
+ * last at rest determines it), store buffers and the running CPU; a state that was seen
  * with at least as many preemptions left is not searched again. States are told
- * apart by a 64-bit hash.
+ * apart by a 60-bit hash.
  *
- * Reduction: an access is no scheduling point if no other CPU ever accesses the
- * byte in conflict with it, or if all who do hold the same exclusive lock. Which
- * bytes and locks these are is found by the search itself, which starts over
- * when it meets a new one: when it ends, no explored schedule had a conflict
- * elsewhere, nor two holders of a lock. Running on to the next scheduling point before a
- * preemption changes neither the order of conflicting accesses nor the number
- * of preemptions, so the reduction is exact at every bound.
+ * Reduction: an access is no scheduling point if no other CPU will access the byte
+ * in conflict with it any more, or if it has a lock in common with all who will. Who
+ * accesses what, from which of his operations on and under which locks is found by the search
+ * itself, which starts over when it meets something new: when it ends, no explored schedule
+ * had a conflict elsewhere, nor two holders of a lock. Running on to the next scheduling point
+ * before a preemption changes neither the order of conflicting accesses nor the number
+ * of preemptions, so the reduction is exact at every bound. Additions to declared counters and
+ * changes of different bits of a declared bitmap commute: they are no conflict, and the code
+ * does not see what the others have done to it.
  *
  * Store buffers (TSO): a store to shared bytes waits in its CPU's buffer. When
  * another CPU reads or writes one of these bytes the search chooses how much of
@@ -39,6 +41,7 @@
 #define EXPLORE_RANGES 12
 
 #define EXPLORE_LOCKS 16
+#define EXPLORE_COUNTERS 2
 
 enum explore_memory { EXPLORE_SC, EXPLORE_TSO };
 
@@ -47,10 +50,25 @@ struct explore_range {
 	size_t size;
 };
 
-/* A lock word: its holder is the CPU whose write turned a bit of @mask on, until it clears all. */
+/*
+ * A lock word: its holder is the CPU whose write turned a bit of @mask on, until it
+ * clears all; with @held, whose write made that true of the word.
+ */
 struct explore_lock {
 	const void *addr;
 	unsigned int size;
+	uint64_t mask;
+	bool (*held)(uint64_t value);
+};
+
+/*
+ * @nr counters of @size bytes, @stride apart. Additions to one commute, as long as nothing
+ * else is ever done to it and no bit of @mask is ever on; who adds sees these bits of what
+ * was there, and no others. One that does not keep to it is a word like any other.
+ */
+struct explore_counters {
+	const void *addr;
+	unsigned int nr, stride, size;
 	uint64_t mask;
 };
 
@@ -83,6 +101,9 @@ struct explore_program {
 	bool (*ignored)(void *arg, uintptr_t word);
 	/* Exclusive locks; what is only ever touched by their holders need not be interrupted. */
 	struct explore_lock lock[EXPLORE_LOCKS];
+	struct explore_counters counters[EXPLORE_COUNTERS];
+	/* Each bit of it is somebody's: who sets or clears one sees this bit alone. */
+	struct explore_range bitmap;
 	struct explore_range memory[EXPLORE_RANGES], ignore[EXPLORE_RANGES], quiet[EXPLORE_RANGES];
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Between the parts of the explorer: explore_memory.c (what code does to memory:
- * hooks, undo log, hash, store buffers), explore_search.c (which CPU is next)
- * and explore_trace.c (running one schedule again, and printing it).
+ * hooks, undo log, hash, store buffers), explore_sharing.c (which accesses matter to
+ * others), explore_search.c (which CPU is next) and explore_trace.c (running one schedule again, and printing it).
  */
 #ifndef DPAMT_EXPLORE_INTERNAL_H
 #define DPAMT_EXPLORE_INTERNAL_H
@@ -14,6 +14,23 @@
 #define BUFFER_MAX 8
 /* A schedule this long has a loop that no other CPU's doing ends. */
 #define EXPLORE_DEPTH_MAX 100000
+/* Operations of a CPU that are told apart; all later ones count as one. */
+#define EXPLORE_STEPS 10
+
+enum word_kind { WORD_STATE, WORD_ASIDE, WORD_QUIET, WORD_UNKNOWN };
+
+/* An access that is about to be made. */
+struct touch {
+	const volatile void *addr;
+	uint64_t operand;		/* of @op */
+	uint64_t visible;		/* out: the bits of an RMW's old value that the code may see */
+	unsigned int size;
+	enum shim_access kind;
+	enum shim_fetch op;
+	bool counts;			/* out: an addition to a counter */
+	uint8_t contended;		/* out: other CPUs access these bytes in conflict, some time */
+	bool foreign;			/* out: to bytes that other CPUs write, locked or not */
+};
 
 struct stored {
 	volatile void *addr;
@@ -28,26 +45,32 @@ struct cpu {
 	char *low;			/* of the stack, while it does not run */
 	const volatile void *waits_for;
 	unsigned int last_size;		/* of its last load: what it waits for is that large */
-	uint64_t place, place_before;	/* hash of where it is; before its last read */
+	/*
+	 * Hash of where it is: what it has read since it was last at rest, of what others
+	 * write too. Before its last access.
+	 */
+	uint64_t place, place_before;
+	unsigned int step;		/* number of its operation */
 	uint64_t saved;			/* number of the saved copy of its stack; 0: it has run since */
 	size_t blob, blob_size;		/* where that lies */
 	struct explore_access next;	/* what it is about to do */
 	uint32_t holds;			/* locks of p.lock, a bit each */
 	bool done, at_access;
 	bool ended;			/* returned from its body, its buffer is not empty */
+	bool woken;			/* its next access is what it was woken for */
 	unsigned int nr_stored;
 	struct stored stored[BUFFER_MAX];
 };
 
 /* All that a node of the search restores, memory and stacks apart. */
 struct state {
-	struct cpu cpu[EXPLORE_CPUS];
 	uint64_t memory;		/* hash of what differs from the beginning */
 	unsigned int current, preemptions;
 	unsigned int flushing;		/* CPUs whose buffer is being emptied, a bit each */
 	uint64_t depth;			/* steps from the beginning */
 	size_t undo, decisions, accesses;
 	unsigned int last_count;	/* of the last decision */
+	struct cpu cpu[EXPLORE_CPUS];	/* last: not all of it is copied */
 };
 
 struct undo {
@@ -65,7 +88,12 @@ struct explorer {
 	unsigned int choices, choice;
 	const char *failed;
 	uint32_t bad_locks;		/* that two CPUs were seen to hold */
-	bool distrust;			/* one more: start over */
+	bool distrust;			/* one more, or a counter that is none: start over */
+	enum shim_fetch fetch;		/* what the RMW that comes next does */
+	uint64_t operand, visible;	/* of the current one */
+	bool counts, foreign;
+	bool shortcut;			/* nothing is to be seen of what is nobody's business */
+	struct cpu *me;			/* that runs */
 	unsigned int private_run;	/* accesses since the current CPU's last stop */
 	bool every_access;		/* replay: stop at each access */
 
@@ -81,6 +109,12 @@ struct explorer {
 
 extern struct explorer x;
 
+/* The CPU whose code runs. */
+static inline struct cpu *me(void)
+{
+	return x.me;
+}
+
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
 	uint64_t z = (a ^ b * 0x9E3779B97F4A7C15ull) + 0x7F4A7C15F39CC060ull;
@@ -94,17 +128,33 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 extern const struct exec_ops explore_ops;
 bool memory_open(void);
 void memory_close(void);
-/* Count again what is shared: a lock protects no more. */
-void memory_restart(void);
 /* Back to @nr entries of the undo log. */
 void memory_undo(size_t nr);
 /* At the beginning again: is all memory as it was? */
 bool memory_intact(const void **where);
-bool memory_shared(const volatile void *addr, unsigned int size);
 bool memory_in_buffer(unsigned int cpu, const volatile void *addr, unsigned int size);
 uint64_t memory_buffers_hash(unsigned int cpu);
 /* Make room for @n more elements of @size bytes at *@array. */
 bool explore_grow(void *array, size_t *room, size_t n, size_t size);
+
+/* explore_sharing.c */
+bool sharing_open(void);
+void sharing_close(void);
+/* Count again what is shared: a lock protects no more. */
+void sharing_restart(void);
+enum word_kind sharing_kind(const volatile void *addr);
+/* Note an access; is it a scheduling point? *@grew: one like it was none before. */
+bool sharing_note(struct touch *t, bool *grew);
+/* The word at @addr is no counter. */
+void sharing_no_counter(const volatile void *addr);
+/*
+ * WORD_STATE: an access like one before that was no scheduling point, and is none;
+ * *@foreign as in struct touch. WORD_UNKNOWN: ask sharing_note().
+ */
+enum word_kind sharing_known(const volatile void *addr, unsigned int size, enum shim_access kind,
+			     bool *foreign);
+/* Does any other CPU ever access these bytes in conflict? */
+bool memory_shared(const volatile void *addr, unsigned int size);
 
 /* explore_search.c: run the current CPU until something is to be decided. */
 enum event explore_resume(void);

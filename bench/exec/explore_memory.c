@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The explorer's hooks: which bytes are shared, what a write undoes to, the hash
- * of memory, store buffers, and conflicting plain accesses.
+ * The explorer's hooks: what a write undoes to, the hash of memory, store
+ * buffers, locks, and conflicting plain accesses.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "exec/explore_internal.h"
-
-/* Who has ever read and written each byte of an aligned word. */
-struct word {
-	uintptr_t key;
-	uint8_t readers[EXPLORE_CPUS], writers[EXPLORE_CPUS];
-	uint16_t locks[8];		/* held at every access to the byte so far */
-	uint8_t shared;
-	uint8_t kind;			/* enum word_kind */
-};
-
-enum word_kind { WORD_STATE, WORD_ASIDE, WORD_QUIET };
 
 /* A plain write that is about to happen: its result is looked at in the next hook. */
 struct pending {
@@ -25,15 +14,8 @@ struct pending {
 	uint64_t old;
 };
 
-static struct word *words;
-static size_t nr_words, words_size;
 static struct pending *pending;
 static size_t nr_pending, pending_room;
-
-static struct cpu *me(void)
-{
-	return &x.live.cpu[x.live.current];
-}
 
 bool explore_grow(void *array, size_t *room, size_t n, size_t size)
 {
@@ -54,14 +36,6 @@ bool explore_grow(void *array, size_t *room, size_t n, size_t size)
 	return true;
 }
 
-static bool inside(const struct explore_range *r, const volatile void *addr)
-{
-	for (unsigned int i = 0; i < EXPLORE_RANGES && r[i].addr; i++)
-		if ((uintptr_t)addr - (uintptr_t)r[i].addr < r[i].size)
-			return true;
-	return false;
-}
-
 static bool on_stack(const volatile void *addr)
 {
 	return (uintptr_t)addr - (uintptr_t)x.stacks < EXPLORE_CPUS * (STACK_SIZE + 4096);
@@ -74,157 +48,10 @@ static bool overlap(const volatile void *a, unsigned int na, const volatile void
 	return p < q + nb && q < p + na;
 }
 
-/* ---------------------------------------------------------------- sharing */
-
-static struct word *find(uintptr_t key)
-{
-	static struct word *last;
-	size_t i;
-
-	/* One access asks several times in a row. */
-	if (last >= words && last < words + words_size && last->key == key)
-		return last;
-	i = (key >> 3) * 0x9E3779B97F4A7C15ull >> 40 & (words_size - 1);
-	while (words[i].key && words[i].key != key)
-		i = (i + 1) & (words_size - 1);
-	return last = &words[i];
-}
-
-/* The program's answer is instrumented code, too: what it reads is no access of the CPU. */
-static bool ignored(uintptr_t key)
-{
-	const struct exec_ops *ops = exec_now;
-	bool yes;
-
-	if (!x.p.ignored)
-		return false;
-	exec_now = NULL;
-	yes = x.p.ignored(x.p.arg, key);
-	exec_now = ops;
-	return yes;
-}
-
-static struct word *word_of(uintptr_t key)
-{
-	struct word *w = find(key);
-
-	if (w->key)
-		return w;
-	if (2 * ++nr_words > words_size) {
-		size_t size = words_size, i;
-		struct word *old = words;
-
-		words = calloc(2 * size, sizeof(*words));
-		if (!words) {
-			words = old;
-			x.out_of_memory = true;
-			return &words[0];
-		}
-		words_size = 2 * size;
-		for (i = 0; i < size; i++)
-			if (old[i].key)
-				*find(old[i].key) = old[i];
-		free(old);
-		w = find(key);
-	}
-	w->key = key;
-	memset(w->locks, 0xff, sizeof(w->locks));
-	w->kind = inside(x.p.ignore, (void *)key) || ignored(key) ?
-			  WORD_ASIDE :
-		  inside(x.p.quiet, (void *)key) ? WORD_QUIET :
-						   WORD_STATE;
-	return w;
-}
-
-static enum word_kind kind_of(const volatile void *addr)
-{
-	return word_of((uintptr_t)addr & ~7ul)->kind;
-}
-
 /* No part of the state, or restored with the fiber's stack. */
 static bool aside(const volatile void *addr)
 {
-	return on_stack(addr) || kind_of(addr) == WORD_ASIDE;
-}
-
-static bool conflict(struct word *w)
-{
-	uint8_t shared = 0;
-
-	for (unsigned int i = 0; i < x.p.nr; i++)
-		for (unsigned int j = 0; j < x.p.nr; j++)
-			if (i != j)
-				shared |= w->writers[i] & (w->readers[j] | w->writers[j]);
-	for (unsigned int b = 0; b < 8; b++)
-		if (w->locks[b] & ~x.bad_locks)
-			shared &= ~(1u << b);
-	if (shared == w->shared)
-		return false;
-	w->shared = shared;
-	return true;
-}
-
-/* The bytes of word @key that an access to @size bytes at @a touches. */
-static uint8_t bytes_in(uintptr_t key, uintptr_t a, unsigned int size)
-{
-	uint8_t mask = 0;
-
-	for (unsigned int b = 0; b < 8; b++)
-		if (key + b - a < size)
-			mask |= 1u << b;
-	return mask;
-}
-
-/* Is the byte accessed with a lock less than ever before? */
-static bool fewer_locks(struct word *w, uint8_t mask)
-{
-	uint16_t holds = me()->holds;
-	bool fewer = false;
-
-	for (unsigned int b = 0; b < 8; b++) {
-		if (!(mask & 1u << b) || !(w->locks[b] & ~holds))
-			continue;
-		w->locks[b] &= holds;
-		fewer = true;
-	}
-	return fewer;
-}
-
-/* Note the access; is it to shared bytes? *@grew: bytes that were thought private are not. */
-static bool note(const volatile void *addr, unsigned int size, enum shim_access kind, bool *grew)
-{
-	uintptr_t a = (uintptr_t)addr, key;
-	bool shared = false;
-
-	for (key = a & ~7ul; key < a + size; key += 8) {
-		struct word *w = word_of(key);
-		uint8_t mask = bytes_in(key, a, size);
-		uint8_t *r = &w->readers[x.live.current], *o = &w->writers[x.live.current];
-
-		if ((kind != SHIM_WRITE && mask & ~*r) || (kind != SHIM_READ && mask & ~*o) ||
-		    fewer_locks(w, mask)) {
-			if (kind != SHIM_WRITE)
-				*r |= mask;
-			if (kind != SHIM_READ)
-				*o |= mask;
-			if (conflict(w))
-				*grew = true;
-		}
-		shared |= w->shared & mask;
-	}
-	return shared || x.o.no_reduction;
-}
-
-bool memory_shared(const volatile void *addr, unsigned int size)
-{
-	uintptr_t a = (uintptr_t)addr, key;
-
-	if (x.o.no_reduction)
-		return true;
-	for (key = a & ~7ul; key < a + size; key += 8)
-		if (find(key)->shared & bytes_in(key, a, size))
-			return true;
-	return false;
+	return on_stack(addr) || sharing_kind(addr) == WORD_ASIDE;
 }
 
 /* ------------------------------------------------------ undo log and hash */
@@ -290,28 +117,44 @@ static void write_now(volatile void *addr, unsigned int size, uint64_t value)
 	changed(addr, size, old);
 }
 
+static bool lock_held(const struct explore_lock *k, uint64_t value)
+{
+	return k->held ? k->held(value) : value & k->mask;
+}
+
+static void mistrust(uint32_t lock)
+{
+	if (x.bad_locks & lock)
+		return;
+	x.bad_locks |= lock;
+	x.distrust = true;
+}
+
 /*
- * The current CPU has written @now over @old (as it sees them): does it hold one
- * more lock, or one less? Of a lock with two holders nothing can be concluded.
+ * The current CPU has written @now over @old: does it hold one more lock, or one
+ * less? Of a lock with two holders, or that is opened by somebody else, nothing can be
+ * concluded.
  */
 static void note_locks(const volatile void *addr, unsigned int size, uint64_t old, uint64_t now)
 {
 	for (unsigned int l = 0; l < EXPLORE_LOCKS && x.p.lock[l].addr; l++) {
 		const struct explore_lock *k = &x.p.lock[l];
 		uint32_t bit = 1u << l;
+		bool was;
 
 		if (addr != k->addr)
 			continue;
 		if (size < 8)
 			old &= (1ull << 8 * size) - 1;
-		if (!(now & k->mask)) {
+		was = lock_held(k, old);
+		if (!lock_held(k, now)) {
+			if (was && !(me()->holds & bit))
+				mistrust(bit);
 			me()->holds &= ~bit;
-		} else if (!(old & k->mask)) {
+		} else if (!was) {
 			for (unsigned int i = 0; i < x.p.nr; i++)
-				if (i != x.live.current && x.live.cpu[i].holds & bit & ~x.bad_locks) {
-					x.bad_locks |= bit;
-					x.distrust = true;
-				}
+				if (i != x.live.current && x.live.cpu[i].holds & bit)
+					mistrust(bit);
 			me()->holds |= bit;
 		}
 	}
@@ -410,7 +253,7 @@ uint64_t memory_buffers_hash(unsigned int cpu)
 static void record(const volatile void *addr, unsigned int size, enum shim_access kind, bool plain,
 		   uint64_t value)
 {
-	if (!x.p.trace && !x.every_access)
+	if (!x.p.trace && !(x.every_access && memory_shared(addr, size)))
 		return;
 	if (!explore_grow(&x.access, &x.access_room, x.live.accesses + 1, sizeof(*x.access)))
 		return;
@@ -440,54 +283,128 @@ static void check_plain(const struct explore_access *a)
 
 #define PRIVATE_RUN_MAX 20000
 
-/* Stop before the access if it is a scheduling point. */
-static void stop(const volatile void *addr, unsigned int size, enum shim_access kind, bool plain,
-		 const void *pc)
+/* Is what the access will do another CPU's business now? */
+static bool is_point(struct touch *t, bool *grew)
 {
-	bool grew = false, shared;
+	bool point;
 
-	me()->next = (struct explore_access){ .addr = addr, .pc = pc, .size = size, .kind = kind,
-					      .plain = plain };
-	shared = kind == SHIM_FENCE ? x.o.no_reduction : note(addr, size, kind, &grew);
+	if (t->kind == SHIM_FENCE)
+		point = x.o.no_reduction;
+	else
+		point = sharing_note(t, grew);
+	if (x.o.memory == EXPLORE_SC)
+		return point;
 	/* What empties a buffer that has something in it is a step that others can see. */
-	if (kind == SHIM_FENCE || kind == SHIM_RMW)
-		shared |= me()->nr_stored > 0;
+	if (t->kind == SHIM_FENCE || t->kind == SHIM_RMW)
+		point |= me()->nr_stored > 0;
+	for (unsigned int i = 0; i < x.p.nr && !point; i++)
+		point = i != x.live.current && memory_in_buffer(i, t->addr, t->size);
+	return point;
+}
+
+/* Stop before the access if it is a scheduling point. */
+static void stop(struct touch *t, bool plain, const void *pc)
+{
+	bool grew = false, point, woken = me()->woken;
+
+	me()->woken = false;
+	point = is_point(t, &grew);
+	if (point || !x.shortcut)
+		me()->next = (struct explore_access){ .addr = t->addr, .pc = pc, .size = t->size,
+						      .kind = t->kind, .plain = plain };
 	if (grew || x.distrust) {
 		x.distrust = false;
 		explore_yield(EV_GREW);
 	}
 	/* A loop over private memory, or over what nobody was seen to write yet: is there an end? */
-	if (!shared && ++x.private_run == PRIVATE_RUN_MAX) {
+	if (!point && ++x.private_run == PRIVATE_RUN_MAX) {
 		x.private_run = 0;
 		x.live.depth += EXPLORE_DEPTH_MAX / 10;
-		shared = true;
+		point = true;
 	}
-	if (shared || x.every_access) {
+	/* Who would stop here again right after waking up might as well have slept on. */
+	if ((point && !woken) || x.every_access) {
 		me()->at_access = true;
 		explore_yield(EV_ACCESS);
 		me()->at_access = false;
-		if (shared) {
-			me()->place = mix(me()->place, (uintptr_t)pc ^ (uintptr_t)addr << 20);
-			check_plain(&me()->next);
-		}
 	}
+	me()->place_before = me()->place;
+	/* Whether it is a point depends on the others, where it is does not. */
+	if (point || t->contended)
+		me()->place = mix(me()->place, (uintptr_t)pc ^ (uintptr_t)t->addr << 20);
+	if (point)
+		check_plain(&me()->next);
 	x.decision[x.live.decisions - 1].n++;
+}
+
+/*
+ * What most accesses are: like one before, and nobody's business. False if that is not
+ * known.
+ */
+static bool nothing_to_say(const volatile void *addr, unsigned int size, enum shim_access kind,
+			   enum word_kind *word)
+{
+	struct cpu *c = me();
+
+	*word = WORD_ASIDE;
+	if (on_stack(addr))
+		return true;
+	if (!x.shortcut || c->nr_stored || c->woken || x.distrust)
+		return false;
+	*word = sharing_known(addr, size, kind, &x.foreign);
+	if (*word == WORD_UNKNOWN || (*word == WORD_STATE && x.private_run + 1 >= PRIVATE_RUN_MAX))
+		return false;
+	if (*word == WORD_STATE) {
+		x.private_run++;
+		c->place_before = c->place;
+		x.decision[x.live.decisions - 1].n++;
+	}
+	return true;
 }
 
 static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
 		      int order, const void *pc)
 {
+	struct touch t = { .addr = addr, .size = size, .kind = kind, .op = x.fetch,
+			   .operand = x.operand, .visible = ~0ull };
+
+	enum word_kind word;
+
 	(void)order;
+	x.fetch = SHIM_FETCH_other;
 	settle();
+	x.visible = ~0ull;
+	x.counts = x.foreign = false;
+	if (kind != SHIM_FENCE && nothing_to_say(addr, size, kind, &word))
+		return;
 	if (aside(addr))
 		return;
-	stop(addr, size, kind, false, pc);
-	if (x.o.memory == EXPLORE_SC)
-		return;
-	if (kind == SHIM_RMW || kind == SHIM_FENCE)
-		drain();
-	if (kind == SHIM_READ || kind == SHIM_RMW)
-		before_write(x.live.current, addr, size);
+	stop(&t, false, pc);
+	if (x.o.memory == EXPLORE_TSO) {
+		if (kind == SHIM_RMW || kind == SHIM_FENCE)
+			drain();
+		if (kind == SHIM_READ || kind == SHIM_RMW)
+			before_write(x.live.current, addr, size);
+	}
+	/* Others may have run until here. */
+	x.visible = t.visible;
+	x.counts = t.counts;
+	x.foreign = t.foreign;
+}
+
+static void on_fetch(enum shim_fetch op, uint64_t operand)
+{
+	x.fetch = op;
+	x.operand = operand;
+}
+
+/* Something of the checker's own: like an access, but there is none. */
+static void on_mark(const void *what, enum shim_access kind)
+{
+	struct touch t = { .addr = what, .size = 1, .kind = kind };
+
+	settle();
+	stop(&t, false, __builtin_return_address(0));
 }
 
 static uint64_t on_load(const volatile void *addr, unsigned int size)
@@ -507,86 +424,88 @@ static uint64_t on_load(const volatile void *addr, unsigned int size)
 				((char *)&v)[at] = ((const char *)&s->value)[b];
 		}
 	}
-	c->place_before = c->place;
 	c->last_size = size;
-	if (memory_shared(addr, size)) {
+	if (x.foreign)
 		c->place = mix(c->place, v);
-		record(addr, size, SHIM_READ, false, v);
-	}
+	record(addr, size, SHIM_READ, false, v);
 	return v;
 }
 
 static void on_store(volatile void *addr, unsigned int size, uint64_t value)
 {
 	struct cpu *c = me();
+	uint64_t old = 0;
 
 	if (aside(addr)) {
 		memcpy((void *)addr, &value, size);
 		return;
 	}
-	/* Whoever stores into a lock's word has it, or takes it. */
-	note_locks(addr, size, 0, value);
-	if (memory_shared(addr, size)) {
-		record(addr, size, SHIM_WRITE, false, value);
-		if (x.o.memory == EXPLORE_TSO) {
-			if (c->nr_stored == BUFFER_MAX)
-				flush(x.live.current, 1);
-			c->stored[c->nr_stored++] = (struct stored){ addr, value, size };
-			return;
-		}
+	memcpy(&old, (void *)addr, size);
+	note_locks(addr, size, old, value);
+	record(addr, size, SHIM_WRITE, false, value);
+	if (x.o.memory == EXPLORE_TSO && memory_shared(addr, size)) {
+		if (c->nr_stored == BUFFER_MAX)
+			flush(x.live.current, 1);
+		c->stored[c->nr_stored++] = (struct stored){ addr, value, size };
+		return;
 	}
 	write_now(addr, size, value);
 }
 
-static void on_wrote(const volatile void *addr, unsigned int size, uint64_t old)
+static uint64_t on_wrote(const volatile void *addr, unsigned int size, uint64_t old)
 {
-	struct cpu *c = me();
 	uint64_t now = 0;
 
 	if (aside(addr))
-		return;
-	c->place_before = c->place;
-	if (memory_shared(addr, size)) {
-		c->place = mix(c->place, old);
-		memcpy(&now, (void *)addr, size);
-		record(addr, size, SHIM_RMW, false, now);
-	}
+		return old;
+	me()->last_size = size;
+	if (x.foreign)
+		me()->place = mix(me()->place, old & x.visible);
 	memcpy(&now, (void *)addr, size);
+	record(addr, size, SHIM_RMW, false, now);
 	if (now != old)
 		note_locks(addr, size, old, now);
 	changed(addr, size, old);
+	if (x.counts && old & x.visible) {
+		sharing_no_counter(addr);
+		x.distrust = true;
+	}
+	return old & x.visible;
 }
 
 static void on_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
 		     const void *pc)
 {
+	struct touch t = { .addr = addr, .size = size, .kind = kind };
 	uintptr_t a = (uintptr_t)addr, key;
-	bool quiet;
+	enum word_kind word;
 
 	settle();
-	if (aside(addr))
+	x.foreign = false;
+	if (nothing_to_say(addr, size, kind, &word)) {
+		if (word == WORD_ASIDE)
+			return;
+	} else if (aside(addr)) {
 		return;
-	quiet = kind_of(addr) == WORD_QUIET;
-	if (!quiet) {
-		stop(addr, size, kind, true, pc);
+	} else if (sharing_kind(addr) != WORD_QUIET) {
+		uint64_t v = 0;
+
+		stop(&t, true, pc);
 		/* It goes past the buffer, so what is in there for these bytes goes first. */
 		for (unsigned int i = 0; i < me()->nr_stored; i++)
 			if (overlap(me()->stored[i].addr, me()->stored[i].size, addr, size)) {
 				drain();
 				break;
 			}
-		if (memory_shared(addr, size)) {
-			uint64_t v = 0;
-
-			memcpy(&v, (void *)addr, size < 8 ? size : 8);
-			record(addr, size, kind, true, v);
-			if (kind == SHIM_READ)
-				for (unsigned int i = 0; i < size; i++)
-					me()->place = mix(me()->place, ((const volatile char *)addr)[i]);
-		}
+		memcpy(&v, (void *)addr, size < 8 ? size : 8);
+		record(addr, size, kind, true, v);
+		x.foreign = t.foreign;
 	}
-	if (kind == SHIM_READ)
+	if (kind == SHIM_READ) {
+		for (unsigned int i = 0; x.foreign && i < size; i++)
+			me()->place = mix(me()->place, ((const volatile char *)addr)[i]);
 		return;
+	}
 	for (key = a & ~7ul; key < a + size; key += 8) {
 		uint64_t *w = (uint64_t *)key;
 
@@ -607,6 +526,7 @@ static void on_block(const volatile void *addr)
 	c->place = c->place_before;
 	c->waits_for = addr;
 	explore_yield(EV_BLOCK);
+	c->woken = true;
 	if (!c->waits_for)
 		return;
 	/* Nobody has written since, but a buffer holds something for it: it arrives now. */
@@ -634,10 +554,10 @@ static unsigned int on_choose(unsigned int n)
 	return k;
 }
 
-static void on_rest(uint64_t tag)
+static void on_rest(void)
 {
 	settle();
-	me()->place = mix(tag, 3);
+	me()->place = mix(++me()->step, 3);
 }
 
 static void on_fail(const char *what)
@@ -668,31 +588,23 @@ const struct exec_ops explore_ops = {
 	.clock = on_clock,
 	.load = on_load,
 	.store = on_store,
+	.fetch = on_fetch,
 	.wrote = on_wrote,
 	.plain = on_plain,
 	.choose = on_choose,
 	.rest = on_rest,
+	.mark = on_mark,
 	.fail = on_fail,
 };
 
 /* -------------------------------------------------------------- up and down */
 
-void memory_restart(void)
-{
-	for (size_t i = 0; i < words_size; i++)
-		if (words[i].key)
-			conflict(&words[i]);
-}
-
 bool memory_open(void)
 {
 	unsigned int i;
 
-	words_size = 1024;
-	nr_words = 0;
 	nr_pending = 0;
-	words = calloc(words_size, sizeof(*words));
-	if (!words)
+	if (!sharing_open())
 		return false;
 	for (i = 0; i < EXPLORE_RANGES && x.p.memory[i].addr; i++) {
 		x.initial[i] = malloc(x.p.memory[i].size);
@@ -711,7 +623,7 @@ bool memory_intact(const void **where)
 		if (!memcmp(now, x.initial[i], x.p.memory[i].size))
 			continue;
 		for (size_t k = 0; k < x.p.memory[i].size; k++) {
-			if (now[k] != x.initial[i][k] && kind_of(now + k) != WORD_ASIDE) {
+			if (now[k] != x.initial[i][k] && sharing_kind(now + k) != WORD_ASIDE) {
 				*where = now + k;
 				return false;
 			}
@@ -722,8 +634,7 @@ bool memory_intact(const void **where)
 
 void memory_close(void)
 {
-	free(words);
-	words = NULL;
+	sharing_close();
 	for (unsigned int i = 0; i < EXPLORE_RANGES; i++) {
 		free(x.initial[i]);
 		x.initial[i] = NULL;

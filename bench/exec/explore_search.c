@@ -6,11 +6,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "exec/explore_internal.h"
 
 #define SEEN_MAX (1ul << 25)
+#define LARGE_PAGE (2ul << 20)
 
 struct explorer x;
 
@@ -27,9 +29,9 @@ static size_t nr_nodes, node_room;
 static char *blob;
 static size_t blob_end, blob_room;
 static uint64_t blob_serial;
-/* Open addressing; left[] is the number of preemptions left, plus 1. 0: free. */
+/* Open addressing. The low bits are the number of preemptions left, plus 1. 0: free. */
+#define LEFT 15ull
 static uint64_t *seen;
-static uint8_t *left;
 static size_t nr_seen, seen_size;
 static uint64_t now_at[EXPLORE_CPUS];	/* which saved copy a stack is equal to */
 static bool cut;
@@ -38,7 +40,7 @@ static bool cut;
 
 void explore_yield(enum event ev)
 {
-	struct cpu *c = &x.live.cpu[x.live.current];
+	struct cpu *c = me();
 
 	x.event = ev;
 #ifdef __x86_64__
@@ -61,6 +63,7 @@ enum event explore_resume(void)
 {
 	struct cpu *c = &x.live.cpu[x.live.current];
 
+	x.me = c;
 	c->saved = 0;
 	x.private_run = 0;
 	x.p.set_cpu(x.live.current);
@@ -97,11 +100,12 @@ bool explore_begin(void)
 
 		context_make(&c->context, stack, STACK_SIZE, entry);
 		c->low = stack + STACK_SIZE - 256;
-		c->place = c->place_before = i + 1;
+		c->place = c->place_before = mix(0, 3);
 		c->next.kind = SHIM_FENCE;
 		now_at[i] = 0;
 	}
 	x.live.current = x.p.nr;
+	x.shortcut = !x.o.no_reduction && !x.every_access && !x.p.trace;
 	x.failed = NULL;
 	return !x.out_of_memory;
 }
@@ -133,11 +137,9 @@ void explore_close(void)
 	free(node);
 	free(blob);
 	free(seen);
-	free(left);
 	node = NULL;
 	blob = NULL;
 	seen = NULL;
-	left = NULL;
 	nr_nodes = node_room = blob_end = blob_room = seen_size = nr_seen = 0;
 }
 
@@ -161,6 +163,15 @@ static void save_stacks(void)
 	}
 }
 
+/* What there is no CPU for, and the empty part of buffers, is not copied. */
+static void copy_state(struct state *to, const struct state *from)
+{
+	memcpy(to, from, offsetof(struct state, cpu));
+	for (unsigned int i = 0; i < x.p.nr; i++)
+		memcpy(&to->cpu[i], &from->cpu[i],
+		       offsetof(struct cpu, stored[from->cpu[i].nr_stored]));
+}
+
 static struct node *push(void)
 {
 	size_t blobs = blob_end;
@@ -170,7 +181,7 @@ static struct node *push(void)
 		return NULL;
 	save_stacks();
 	n = &node[nr_nodes++];
-	n->s = x.live;
+	copy_state(&n->s, &x.live);
 	n->s.last_count = x.live.decisions ? x.decision[x.live.decisions - 1].n : 0;
 	n->blobs = blobs;
 	n->next = 1;
@@ -191,75 +202,91 @@ static void restore(const struct node *n)
 			now_at[i] = c->saved;
 		}
 	}
-	x.live = n->s;
+	copy_state(&x.live, &n->s);
 	if (x.live.decisions)
 		x.decision[x.live.decisions - 1].n = n->s.last_count;
 }
 
 /* -------------------------------------------------------------- seen states */
 
-static uint64_t state_key(bool current_enabled)
+static uint64_t state_key(void)
 {
-	uint64_t h = mix(x.live.memory, current_enabled ? x.live.current : EXPLORE_CPUS);
+	unsigned int cur = x.live.current;
+	const struct cpu *on = &x.live.cpu[cur];
+	bool goes_on = cur < x.p.nr && !on->done && !on->waits_for && !on->ended;
+	uint64_t h = mix(x.live.memory, goes_on ? cur : EXPLORE_CPUS);
 
 	for (unsigned int i = 0; i < x.p.nr; i++) {
 		const struct cpu *c = &x.live.cpu[i];
 
-		h = mix(h, c->place + c->done + 2 * c->ended);
+		h = mix(h, c->done ? 1 : c->ended ? 2 : c->place);
 		h = mix(h, (uintptr_t)c->waits_for);
 		h = mix(h, memory_buffers_hash(i));
 	}
-	return h | 1;
+	return h;
+}
+
+/* Every look-up is a miss: in large pages it is one only. */
+static uint64_t *alloc_keys(size_t size)
+{
+	size_t bytes = size * sizeof(uint64_t);
+	void *keys;
+
+	if (bytes < LARGE_PAGE)
+		return calloc(size, sizeof(uint64_t));
+	if (posix_memalign(&keys, LARGE_PAGE, bytes))
+		return NULL;
+	madvise(keys, bytes, MADV_HUGEPAGE);
+	return memset(keys, 0, bytes);
 }
 
 static bool grow_seen(void)
 {
 	size_t size = seen_size ? 2 * seen_size : 1 << 14, i, k;
-	uint64_t *keys = calloc(size, sizeof(*keys));
-	uint8_t *l = calloc(size, 1);
+	uint64_t *keys = alloc_keys(size);
 
-	if (!keys || !l) {
-		free(keys);
-		free(l);
+	if (!keys)
 		return false;
-	}
 	for (i = 0; i < seen_size; i++) {
-		if (!left[i])
+		if (!seen[i])
 			continue;
-		for (k = seen[i] >> 8 & (size - 1); l[k]; k = (k + 1) & (size - 1))
+		for (k = seen[i] >> 8 & (size - 1); keys[k]; k = (k + 1) & (size - 1))
 			;
 		keys[k] = seen[i];
-		l[k] = left[i];
 	}
 	free(seen);
-	free(left);
 	seen = keys;
-	left = l;
 	seen_size = size;
 	return true;
+}
+
+/* Its place in the table, which is far away, will be looked at soon. */
+static void expect(uint64_t key)
+{
+	if (seen_size)
+		__builtin_prefetch(&seen[key >> 8 & (seen_size - 1)]);
 }
 
 /* Was this state searched with as many preemptions left? If not, it is now. */
 static bool was_seen(uint64_t key, unsigned int remaining)
 {
-	uint8_t l = remaining >= UINT8_MAX - 1 ? UINT8_MAX : remaining + 1;
+	uint64_t now = (key & ~LEFT) | (remaining < LEFT - 1 ? remaining + 1 : LEFT);
 	size_t i;
 
 	if (2 * nr_seen >= seen_size && nr_seen < SEEN_MAX && !grow_seen())
 		return false;
-	for (i = key >> 8 & (seen_size - 1); left[i]; i = (i + 1) & (seen_size - 1)) {
-		if (seen[i] != key)
+	for (i = key >> 8 & (seen_size - 1); seen[i]; i = (i + 1) & (seen_size - 1)) {
+		if ((seen[i] ^ now) & ~LEFT)
 			continue;
-		if (left[i] >= l)
+		if (seen[i] >= now)
 			return true;
-		left[i] = l;
+		seen[i] = now;
 		return false;
 	}
 	/* Full: what is not remembered is searched again, which is only slow. */
 	if (2 * nr_seen >= seen_size)
 		return false;
-	seen[i] = key;
-	left[i] = l;
+	seen[i] = now;
 	nr_seen++;
 	return false;
 }
@@ -373,7 +400,7 @@ static bool forward(struct explore_result *r)
 {
 	struct node alt, *n;
 	const char *what;
-	bool on;
+	uint64_t key = 0;
 
 	for (;;) {
 		if (x.live.current < x.p.nr) {
@@ -402,6 +429,8 @@ static bool forward(struct explore_result *r)
 			}
 			r->steps++;
 			x.live.depth++;
+			key = state_key();
+			expect(key);
 			what = explore_check();
 			if (what) {
 				explore_broke(r, what);
@@ -419,10 +448,8 @@ static bool forward(struct explore_result *r)
 				x.p.trace(x.p.arg, x.access, x.live.accesses);
 			return true;
 		}
-		on = x.live.current < x.p.nr && alt.cpu[0] == x.live.current &&
-		     !x.live.cpu[x.live.current].ended;
 		if (!x.o.no_cache &&
-		    was_seen(state_key(on), x.o.bound == UINT_MAX ? UINT_MAX :
+		    was_seen(key, x.o.bound == UINT_MAX ? UINT_MAX :
 								     x.o.bound - x.live.preemptions))
 			return true;
 		r->states++;
@@ -468,8 +495,14 @@ static bool back(void)
 
 static void forget(void)
 {
+	/* The first of many small searches after a large one. */
+	if (nr_seen < seen_size / 64) {
+		free(seen);
+		seen = NULL;
+		seen_size = 0;
+	}
 	if (seen_size)
-		memset(left, 0, seen_size);
+		memset(seen, 0, seen_size * sizeof(*seen));
 	nr_seen = 0;
 }
 
@@ -481,7 +514,7 @@ void explore_search(const struct explore_options *o, struct explore_result *r)
 	x.o = *o;
 	x.every_access = false;
 again:
-	memory_restart();
+	sharing_restart();
 	forget();
 	cut = false;
 	r->states = r->steps = r->ends = 0;
@@ -570,7 +603,7 @@ void explore_random(const struct explore_options *o, uint64_t seed, uint64_t run
 	for (n = 0; n < runs && r->end == EXPLORE_EXHAUSTED; n++) {
 		uint64_t len;
 
-		memory_restart();
+		sharing_restart();
 		rng = seed + n;
 		len = one_random(r, length);
 		explore_unwind();

@@ -193,7 +193,7 @@ void explore_replay(const struct explore_options *o, const struct explore_decisi
 	/* New shared bytes may come up until all of it has run: then once more. */
 	for (i = 0; i < 10000; i++) {
 		r->end = EXPLORE_EXHAUSTED;
-		memory_restart();
+		sharing_restart();
 		wrong = follow(d, nr, r);
 		if (x.event != EV_GREW)
 			break;

@@ -8,8 +8,6 @@
 
 #include <stdio.h>
 
-#define GIVEN_PAGES 8
-
 struct scene scene;
 
 static char *explore_arena;
@@ -23,6 +21,12 @@ static void fail(const char *what)
 static unsigned int choose(unsigned int n)
 {
 	return exec_now && exec_now->choose ? exec_now->choose(n) : 0;
+}
+
+static void mark(const void *what, enum shim_access kind)
+{
+	if (exec_now && exec_now->mark)
+		exec_now->mark(what, kind);
 }
 
 /* Which region of the program lies at @hpa; PROGRAM_REGIONS: none. */
@@ -43,6 +47,31 @@ static bool is_pamt_call(const struct emu_call *c)
 	return c->leaf == EMU_TDH_PHYMEM_PAMT_ADD || c->leaf == EMU_TDH_PHYMEM_PAMT_REMOVE;
 }
 
+/*
+ * Who retries after BUSY is alone: nobody else begins or is in a PAMT SEAMCALL. The marks
+ * let the search tell the one that begins before from the one that begins after.
+ */
+static void enter_call(unsigned int cpu)
+{
+	bool retry = books->retry[cpu];
+	unsigned int i;
+
+	mark(&scene.alone, retry ? SHIM_WRITE : SHIM_READ);
+	for (i = 0; i < EXPLORE_CPUS; i++)
+		if (books->is_alone[i] || (retry && books->in_flight[i]))
+			fail("the retry after a BUSY is not alone");
+	books->in_flight[cpu] = true;
+	books->is_alone[cpu] = retry;
+}
+
+static void leave_call(unsigned int cpu, bool busy)
+{
+	mark(&scene.alone, books->is_alone[cpu] ? SHIM_WRITE : SHIM_READ);
+	books->retry[cpu] = busy;
+	books->in_flight[cpu] = false;
+	books->is_alone[cpu] = false;
+}
+
 static u64 inject(struct world *w, const struct emu_call *c)
 {
 	unsigned int cpu = shim_cpu, r = region_at(c->args->rcx);
@@ -56,13 +85,8 @@ static u64 inject(struct world *w, const struct emu_call *c)
 		fail("PAMT.REMOVE of a region that has a user");
 	if (!remove && books->huge[r])
 		fail("PAMT.ADD of a region that is mapped at 2M");
-	if (!scene.prog->module) {
-		if ((retry && books->in_flight) || books->alone)
-			fail("the retry after a BUSY is not alone");
-		books->is_alone[cpu] = retry;
-		books->alone += retry;
-		books->in_flight++;
-	}
+	if (!scene.prog->module)
+		enter_call(cpu);
 	if (books->busy && !retry && choose(2)) {
 		books->busy--;
 		books->injected[cpu] = true;
@@ -71,7 +95,7 @@ static u64 inject(struct world *w, const struct emu_call *c)
 	if (!remove && books->bad_add && choose(2)) {
 		books->bad_add--;
 		books->warnings++;
-		books->injected[cpu] = true;
+		books->injected[cpu] = books->refused[cpu] = true;
 		return EMU_PAGE_NOT_FREE | EMU_OP_RDX;
 	}
 	if (remove && books->bad_remove && choose(2)) {
@@ -110,6 +134,14 @@ static __attribute__((__no_sanitize_thread__)) noinline u16 lock_word(u64 pa)
 	return *(volatile u16 *)&emu_pamt_2m(m, &m->tdmr[0], pa)->lock;
 }
 
+/* Likewise: is the page a PAMT page? */
+static __attribute__((__no_sanitize_thread__)) noinline bool bitmap_bit(struct emu_module *m, u64 pa)
+{
+	const volatile unsigned long *map = emu_va(m, m->tdmr[0].pamt_4k_base);
+
+	return map[pa >> PAGE_SHIFT >> 6] >> (pa >> PAGE_SHIFT & 63) & 1;
+}
+
 /* What a call must still hold when its work is done [tdx-abi.md 1.5.4, 1.5.5]. */
 static void check_held(const struct emu_call *c)
 {
@@ -135,20 +167,79 @@ static void hold(struct world *w, const struct emu_call *c)
 	books->injected[cpu] = false;
 	if (!c->status)
 		check_held(c);
-	if (scene.prog->module)
+	if (!scene.prog->module)
+		leave_call(cpu, EMU_ST_CLASS(c->status) == EMU_OPERAND_BUSY);
+}
+
+/* ------------------------------------------------------------------ pages */
+
+/*
+ * A CPU's pages for a region are taken in one order, lowest first, and put back to where
+ * they came from, whoever has freed them: how many pairs came and went by whom
+ * is no part of the state.
+ */
+static void take_pair(unsigned int cpu)
+{
+	struct pamt_cache *cache = &scene.cache[cpu];
+	unsigned int r = books->region[cpu], n;
+
+	for (n = 0; n < GIVEN_PAGES; n += 2) {
+		if ((books->free[cpu][r] >> n & 3) != 3)
+			continue;
+		books->free[cpu][r] &= ~(3u << n);
+		cache->page[cache->nr++] = scene.page[cpu][r][n + 1];
+		cache->page[cache->nr++] = scene.page[cpu][r][n];
 		return;
-	books->retry[cpu] = EMU_ST_CLASS(c->status) == EMU_OPERAND_BUSY;
-	books->alone -= books->is_alone[cpu];
-	books->is_alone[cpu] = false;
-	books->in_flight--;
+	}
+}
+
+static void page_back(u64 page)
+{
+	unsigned int at = page < SCENE_BYTES ? scene.owner[page >> PAGE_SHIFT] : 0, n;
+	struct emu_module *m = &scene.world.module;
+	u8 *free;
+
+	if (!at--) {
+		fail("a page came back that nobody gave");
+		return;
+	}
+	n = at % GIVEN_PAGES;
+	free = &books->free[0][0] + at / GIVEN_PAGES;
+	if (*free >> n & 1)
+		fail("a page was given back twice");
+	if (bitmap_bit(m, page))
+		fail("a page was given back that the module still has");
+	*free |= 1u << n;
+}
+
+/* What an operation left over, or gave to the page allocator. */
+static void collect_pages(unsigned int cpu)
+{
+	struct phys_cpu *list = &scene.world.phys.cpu[cpu];
+	struct pamt_cache *cache = &scene.cache[cpu];
+
+	while (cache->nr) {
+		page_back(cache->page[--cache->nr]);
+		cache->page[cache->nr] = 0;
+	}
+	while (list->nr) {
+		page_back(list->page[--list->nr]);
+		list->page[list->nr] = 0;
+	}
+	list->freed = 0;
 }
 
 static bool fail_alloc(struct world *w)
 {
-	if (!books->no_pages || !choose(2))
-		return false;
-	books->no_pages--;
-	return true;
+	unsigned int cpu = shim_cpu;
+
+	if (books->no_pages && choose(2)) {
+		books->no_pages--;
+		books->refused[cpu] = true;
+		return true;
+	}
+	take_pair(cpu);
+	return false;
 }
 
 /* ------------------------------------------------------------- operations */
@@ -168,30 +259,45 @@ static u64 call_out(struct pamt *p, unsigned long region, void *ctx)
 	return tdh_phymem_pamt_remove(p, region, ctx);
 }
 
+/*
+ * A user of the region uses it. Between a get and its put that is once or twice, when the
+ * use begins and before it ends: a pair that goes meanwhile is gone in between, in the
+ * search's order too.
+ */
+static void use(unsigned int r)
+{
+	if (scene.dynamic && READ_ONCE(scene_entry(r)->type) != EMU_PT_PAMT)
+		fail("a region is in use and has no PAMT page pair");
+}
+
 static void op_get(unsigned int cpu, unsigned int r)
 {
 	struct pamt *p = &scene.world.pamt;
-	unsigned int adds = books->bad_add, pages = books->no_pages;
 
 	if (p->ops->get(p, scene_nr(r), &scene.cache[cpu])) {
-		/* An earlier state is enough of a reason: others may have used the failure up. */
-		if (adds == books->bad_add && pages == books->no_pages)
+		if (!books->refused[cpu])
 			fail("a get failed for no reason");
 		return;
 	}
 	books->held[cpu][r]++;
 	books->users[r]++;
+	use(r);
 }
 
-static void op_put(unsigned int cpu, unsigned int r)
+/* @at_once: nothing was done since the get. */
+static void op_put(unsigned int cpu, unsigned int r, bool at_once)
 {
 	struct pamt *p = &scene.world.pamt;
 
 	if (!books->held[cpu][r])
 		return;
+	if (books->held[cpu][r] == 1 && !at_once)
+		use(r);
 	books->held[cpu][r]--;
 	books->users[r]--;
+	books->putting[r]++;
 	p->ops->put(p, scene_nr(r));
+	books->putting[r]--;
 }
 
 static void op_demote(unsigned int cpu, unsigned int r)
@@ -207,6 +313,7 @@ static void op_demote(unsigned int cpu, unsigned int r)
 	}
 	books->held[cpu][r] += PAMT_REGION_PAGES;
 	books->users[r] += PAMT_REGION_PAGES;
+	use(r);
 }
 
 static void op_promote(unsigned int cpu, unsigned int r)
@@ -215,6 +322,7 @@ static void op_promote(unsigned int cpu, unsigned int r)
 	struct pamt_pair pair;
 	int err;
 
+	use(r);
 	books->users[r] -= PAMT_REGION_PAGES;
 	err = p->ops->promote(p, scene_nr(r), call_out, &pair);
 	if (!err) {
@@ -225,16 +333,27 @@ static void op_promote(unsigned int cpu, unsigned int r)
 	books->users[r] += PAMT_REGION_PAGES;
 	if (err != -EBUSY)
 		fail("a promotion met an unexpected error");
+	use(r);
+}
+
+/* The same for a 2M mapping, which has no pair. */
+static void use_2m(unsigned int r)
+{
+	if (READ_ONCE(scene_entry(r)->type) == EMU_PT_PAMT)
+		fail("a region is mapped at 2M and has a PAMT page pair");
 }
 
 static void op_map_2m(unsigned int cpu, unsigned int r)
 {
 	int err = pamt_map_2m(&scene.world.pamt, scene_nr(r));
 
-	if (!err)
-		books->huge[r] = true;
-	else if (err != -EBUSY)
+	if (err && err != -EBUSY)
 		fail("a 2M mapping met an unexpected error");
+	/* Who has all of the region's pages knows that their puts are over: here nobody has. */
+	if (err || books->putting[r])
+		return;
+	books->huge[r] = true;
+	use_2m(r);
 }
 
 /* The host switches strategies when nothing is counted, as the kernel does at run time. */
@@ -266,11 +385,12 @@ static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
 
 	switch (op) {
 	case OP_ADD:
-		pair.hpa[0] = cache->page[cache->nr - 1];
-		pair.hpa[1] = cache->page[cache->nr - 2];
+		take_pair(cpu);
+		pair.hpa[0] = cache->page[1];
+		pair.hpa[1] = cache->page[0];
 		status = tdh_phymem_pamt_add(p, scene_nr(r), &pair);
 		if (!status) {
-			cache->nr -= 2;
+			cache->nr = 0;
 			books->users[r] = 1;
 		} else if (EMU_ST_CLASS(status) != EMU_OPERAND_BUSY) {
 			fail("PAMT.ADD met an unexpected error");
@@ -315,48 +435,55 @@ static void op_audit(unsigned int r)
 		fail("PAGE.RDMD of an entry met an unexpected error");
 }
 
+static void operate(unsigned int cpu, const struct program_step *s, bool at_once)
+{
+	switch (s->op) {
+	case OP_GET:
+		op_get(cpu, s->region);
+		break;
+	case OP_PUT:
+		op_put(cpu, s->region, at_once);
+		break;
+	case OP_DEMOTE:
+		op_demote(cpu, s->region);
+		break;
+	case OP_PROMOTE:
+		op_promote(cpu, s->region);
+		break;
+	case OP_MAP_2M:
+		op_map_2m(cpu, s->region);
+		break;
+	case OP_UNMAP_2M:
+		if (books->huge[s->region])
+			use_2m(s->region);
+		books->huge[s->region] = false;
+		break;
+	case OP_AUDIT:
+		op_audit(s->region);
+		break;
+	case OP_AWAIT:
+		smp_cond_load_acquire(&scene.ready.counter, VAL);
+		break;
+	case OP_SWITCH:
+		op_switch(cpu);
+		break;
+	default:
+		op_seamcall(cpu, s->op, s->region);
+	}
+}
+
 static void body(void *arg, unsigned int cpu)
 {
+	const struct program_step *s = scene.prog->step[cpu];
 	unsigned int k;
 
-	for (k = 0; k < PROGRAM_STEPS; k++) {
-		const struct program_step *s = &scene.prog->step[cpu][k];
-
-		if (s->op == OP_END)
-			break;
+	for (k = 0; k < PROGRAM_STEPS && s[k].op != OP_END; k++) {
 		if (exec_now && exec_now->rest)
-			exec_now->rest(cpu << 8 | k);
-		switch (s->op) {
-		case OP_GET:
-			op_get(cpu, s->region);
-			break;
-		case OP_PUT:
-			op_put(cpu, s->region);
-			break;
-		case OP_DEMOTE:
-			op_demote(cpu, s->region);
-			break;
-		case OP_PROMOTE:
-			op_promote(cpu, s->region);
-			break;
-		case OP_MAP_2M:
-			op_map_2m(cpu, s->region);
-			break;
-		case OP_UNMAP_2M:
-			books->huge[s->region] = false;
-			break;
-		case OP_AUDIT:
-			op_audit(s->region);
-			break;
-		case OP_AWAIT:
-			smp_cond_load_acquire(&scene.ready.counter, VAL);
-			break;
-		case OP_SWITCH:
-			op_switch(cpu);
-			break;
-		default:
-			op_seamcall(cpu, s->op, s->region);
-		}
+			exec_now->rest();
+		books->region[cpu] = s[k].region;
+		operate(cpu, &s[k], k && s[k - 1].op == OP_GET && s[k - 1].region == s[k].region);
+		books->refused[cpu] = false;
+		collect_pages(cpu);
 	}
 	if (scene.prog->step[0][0].op == OP_SWITCH && cpu)
 		atomic_inc(&scene.through);
@@ -406,47 +533,6 @@ int scenario_explore_applies(unsigned int i, const char *strategy)
 	return ops != &scenario_v3_ops || !programs[i].module;
 }
 
-static bool statistics_only(void *arg, uintptr_t word)
-{
-	const struct pamt *p = &scene.world.pamt;
-	size_t at;
-
-	if (scene_of((void *)word, p->locks, sizeof(*p->locks) << p->lock_bits, &at))
-		return at % sizeof(*p->locks) >= offsetof(struct pamt_lock, region);
-	return false;
-}
-
-static void give(unsigned int cpu, u64 page)
-{
-	struct pamt_cache *cache = &scene.cache[cpu];
-
-	cache->page[cache->nr++] = page;
-	scene.page[scene.nr_pages++] = page;
-}
-
-/* Enough for all gets of a CPU: what a put gives back goes to the allocator's list. */
-static void give_pages(const struct program *prog)
-{
-	u64 pool = scene.region[0] - 8 * PMD_SIZE, where;
-	unsigned int cpu, n;
-
-	for (cpu = 0; cpu < prog->cpus; cpu++) {
-		for (n = 0; n < GIVEN_PAGES; n++) {
-			if (prog->pages == PAGES_ONE_POOL)
-				give(cpu, pool + n * PMD_SIZE + cpu * PAGE_SIZE);
-			else
-				give(cpu, pool + cpu * 2 * PMD_SIZE + n * PAGE_SIZE);
-		}
-		/* What is given last is used first. */
-		where = scene.region[prog->pages == PAGES_INSIDE ? cpu % 2 : !cpu];
-		if (prog->pages == PAGES_CROSS || prog->pages == PAGES_INSIDE) {
-			n = prog->pages == PAGES_CROSS && cpu ? 2 * (cpu - 1) : cpu / 2 * 2;
-			give(cpu, where + n * PAGE_SIZE);
-			give(cpu, where + (n + 1) * PAGE_SIZE);
-		}
-	}
-}
-
 static int take_initial(const struct program *prog, char *err, size_t err_size)
 {
 	unsigned int cpu, r, n;
@@ -457,6 +543,7 @@ static int take_initial(const struct program *prog, char *err, size_t err_size)
 			for (n = 0; n < prog->held[cpu][r]; n++) {
 				struct pamt *p = &scene.world.pamt;
 
+				books->region[cpu] = r;
 				if (p->ops->get(p, scene_nr(r), &scene.cache[cpu])) {
 					snprintf(err, err_size, "a get before the start failed");
 					return -EIO;
@@ -468,66 +555,6 @@ static int take_initial(const struct program *prog, char *err, size_t err_size)
 	}
 	shim_set_cpu(0);
 	return 0;
-}
-
-static void add_range(struct explore_range *r, const void *addr, size_t size)
-{
-	while (r->addr)
-		r++;
-	*r = (struct explore_range){ addr, size };
-}
-
-static void add_lock(struct explore_lock *l, const void *addr, unsigned int size, u64 mask)
-{
-	const struct explore_lock *const end = l + EXPLORE_LOCKS;
-
-	while (l < end && l->addr && l->addr != addr)
-		l++;
-	if (l < end)
-		*l = (struct explore_lock){ addr, size, mask };
-}
-
-/* Who holds one of these has what is under it to himself. */
-static void add_locks(struct explore_lock *l)
-{
-	struct pamt *p = &scene.world.pamt;
-	unsigned int r;
-
-	add_lock(l, &p->fallback.writer.lock, 4, 0xff);
-	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		add_lock(l, &scene_entry(r)->lock, 2, SHAREX_EX);
-		if (p->locks)
-			add_lock(l, &p->locks[p->lock_bits ? hash_64(scene_nr(r), p->lock_bits) : 0].lock,
-				 4, 0xff);
-	}
-}
-
-static void fill_program(struct explore_program *p, const struct program *prog)
-{
-	struct pamt *pamt = &scene.world.pamt;
-	size_t percpu = EXPLORE_CPUS * SHIM_PERCPU_STRIDE;
-
-	*p = (struct explore_program){
-		.nr = prog->cpus, .body = body, .set_cpu = shim_set_cpu, .step = scene_step,
-		.end = scene_end, .describe = scene_describe, .ignored = statistics_only,
-	};
-	add_range(p->memory, &scene, sizeof(scene));
-	add_range(p->memory, explore_arena, SCENE_BYTES);
-	add_range(p->memory, pamt->count, pamt->nr_regions * sizeof(*pamt->count));
-	if (pamt->locks)
-		add_range(p->memory, pamt->locks, sizeof(*pamt->locks) << pamt->lock_bits);
-	add_range(p->memory, pamt->fallback.readers, percpu);
-	add_range(p->memory, scene.world.phys.cpu,
-		  EXPLORE_CPUS * sizeof(*scene.world.phys.cpu));
-	add_range(p->memory, shim_mcs, EXPLORE_CPUS * sizeof(shim_mcs[0]));
-	add_range(p->memory, shim_lock_depths, EXPLORE_CPUS * sizeof(shim_lock_depths[0]));
-	add_range(p->ignore, pamt->stats, percpu);
-	add_range(p->ignore, scene.world.cpu, EXPLORE_CPUS * sizeof(*scene.world.cpu));
-	/* Who works on what: nothing but the statistics of waits reads it. */
-	add_range(p->ignore, &pamt->fallback.region, sizeof(pamt->fallback.region));
-	add_range(p->ignore, &pamt->fallback.writer.region, sizeof(pamt->fallback.writer.region));
-	add_range(p->quiet, &scene.books, sizeof(scene.books));
-	add_locks(p->lock);
 }
 
 int scenario_explore_open(unsigned int i, const char *strategy, struct explore_program *p,
@@ -544,8 +571,6 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	shim_set_nr_cpus(EXPLORE_CPUS);
 	shim_set_cpu(0);
 	shim_clear_warnings();
-	memset(shim_lock_depths, 0, sizeof(shim_lock_depths));
-	memset(shim_mcs, 0, EXPLORE_CPUS * sizeof(shim_mcs[0]));
 	memset(&scene, 0, sizeof(scene));
 	if (!explore_arena)
 		explore_arena = phys_map(SCENE_BYTES);
@@ -558,11 +583,13 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	scene.prog = prog;
 	scene.adopts = c.ops == &scenario_v3_ops;
 	scene.other = heir_of(c.ops);
+	scene.dynamic = c.ops->dynamic;
+	scene.absent = c.ops->absent;
 	if (world_init(&scene.world, &c, err, err_size))
 		return -EIO;
 	for (r = 0; r < PROGRAM_REGIONS; r++)
 		scene.region[r] = SCENE_BYTES - (PROGRAM_REGIONS - r) * PMD_SIZE;
-	give_pages(prog);
+	scene_give_pages(prog);
 	if (take_initial(prog, err, err_size)) {
 		scenario_explore_close();
 		return -EIO;
@@ -571,7 +598,8 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	books->no_pages = prog->no_pages;
 	books->bad_add = prog->bad_add;
 	books->bad_remove = prog->bad_remove;
-	fill_program(p, prog);
+	scene_fill(p, prog);
+	p->body = body;
 	return 0;
 }
 

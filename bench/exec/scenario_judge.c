@@ -32,32 +32,17 @@ const char *scene_step(void *arg)
 	return NULL;
 }
 
-/* Each page of the program is in one list exactly, or in a pair that is in place. */
+/* Each page of the program is free, or in a pair that is in place. */
 static const char *check_pages(unsigned int pairs)
 {
-	unsigned int found = 0, i, cpu, n;
-	u8 seen[SCENE_PAGES] = { 0 };
+	unsigned int found = 2 * pairs, cpu, r;
 
-	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++) {
-		const struct pamt_cache *cache = &scene.cache[cpu];
-		const struct phys_cpu *list = &scene.world.phys.cpu[cpu];
-
-		for (n = 0; n < cache->nr + list->nr; n++) {
-			u64 page = n < cache->nr ? cache->page[n] : list->page[n - cache->nr];
-
-			for (i = 0; i < scene.nr_pages && scene.page[i] != page; i++)
-				;
-			if (i == scene.nr_pages)
-				return "a page came back that nobody gave";
-			if (seen[i]++)
-				return "a page was given back twice";
-			found++;
-		}
-	}
-	if (found + 2 * pairs != scene.nr_pages)
-		return found + 2 * pairs < scene.nr_pages ? "a page pair was lost" :
-							    "a page pair is in two places";
-	return NULL;
+	for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
+		for (r = 0; r < PROGRAM_REGIONS; r++)
+			found += __builtin_popcount(books->free[cpu][r]);
+	if (found == scene.nr_pages)
+		return NULL;
+	return found < scene.nr_pages ? "a page pair was lost" : "a page pair is in two places";
 }
 
 static const char *check_locks(void)
@@ -155,8 +140,8 @@ void scene_describe(void *arg, const volatile void *addr, char *buf, size_t size
 		snprintf(buf, size, "fallback.writer");
 	else if (scene_of(addr, p->fallback.readers, EXPLORE_CPUS * SHIM_PERCPU_STRIDE, &at))
 		snprintf(buf, size, "fallback.reader[%zu]", at / SHIM_PERCPU_STRIDE);
-	else if (scene_of(addr, shim_mcs, sizeof(shim_mcs), &at))
-		snprintf(buf, size, "queue[%zu]", at / sizeof(shim_mcs[0]));
+	else if (scene_of(addr, &scene.alone, 1, &at))
+		snprintf(buf, size, "(retry after BUSY)");
 	else if (scene_of(addr, &scene.through, 4, &at))
 		snprintf(buf, size, "through");
 }

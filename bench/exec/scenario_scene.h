@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host that the explorer's scenarios run on, between those who run it
- * (scenario_explore.c) and those who judge it (scenario_judge.c).
+ * The host that the explorer's scenarios run on, between those who set it up
+ * (scenario_setup.c), run it (scenario_explore.c) and judge it (scenario_judge.c).
  */
 #ifndef DPAMT_SCENARIO_SCENE_H
 #define DPAMT_SCENARIO_SCENE_H
@@ -13,18 +13,24 @@
 #include "shim_runtime.h"
 
 #define SCENE_BYTES (1UL << 20)
-#define SCENE_PAGES 64
+/* Each CPU has so many pages for the pairs of each region, two next to each other a pair. */
+#define GIVEN_PAGES 8
 
 /* The checker's own books: part of the state, but no data that CPUs share. */
 struct books {
+	u8 free[EXPLORE_CPUS][PROGRAM_REGIONS];	/* GIVEN_PAGES that are nowhere, a bit each */
 	u8 held[EXPLORE_CPUS][PROGRAM_REGIONS];
 	u8 users[PROGRAM_REGIONS];
 	bool huge[PROGRAM_REGIONS];
 	bool leaked[PROGRAM_REGIONS];
+	u8 putting[PROGRAM_REGIONS];		/* puts under way */
 	u8 busy, no_pages, bad_add, bad_remove;	/* still to be injected */
 	u8 warnings;				/* that injected failures excuse */
-	u8 in_flight, alone;			/* PAMT SEAMCALLs; those that retry after BUSY */
-	bool retry[EXPLORE_CPUS], injected[EXPLORE_CPUS], is_alone[EXPLORE_CPUS];
+	u8 region[EXPLORE_CPUS];		/* of the operation */
+	/* In a PAMT SEAMCALL; one that retries after BUSY, or will. */
+	bool in_flight[EXPLORE_CPUS], is_alone[EXPLORE_CPUS], retry[EXPLORE_CPUS];
+	bool injected[EXPLORE_CPUS];		/* into this SEAMCALL */
+	bool refused[EXPLORE_CPUS];		/* pages or ADD, in this operation */
 	bool switched;
 } __aligned(64);
 
@@ -38,9 +44,13 @@ struct scene {
 	struct books books;
 	/* Fixed from here on. */
 	bool adopts;			/* ADD may find the pair in place: v3 */
+	bool dynamic;			/* regions in use have pairs */
+	int absent;			/* pamt_ops.absent of the strategy */
 	const struct pamt_ops *other;	/* that takes over */
+	char alone;			/* what marks are about: who retries after BUSY */
 	u64 region[PROGRAM_REGIONS];
-	u64 page[SCENE_PAGES];
+	u64 page[EXPLORE_CPUS][PROGRAM_REGIONS][GIVEN_PAGES];
+	u8 owner[SCENE_BYTES >> PAGE_SHIFT];	/* of a page: 1 + its place in page[], 0: none */
 	unsigned int nr_pages;
 };
 
@@ -66,6 +76,10 @@ static inline bool scene_of(const volatile void *addr, const void *obj, size_t s
 	*at = (uintptr_t)addr - (uintptr_t)obj;
 	return obj && *at < size;
 }
+
+/* Give each CPU the pages that @prog says; tell the search about the host's memory. */
+void scene_give_pages(const struct program *prog);
+void scene_fill(struct explore_program *p, const struct program *prog);
 
 /* explore_program's step, end and describe. */
 const char *scene_step(void *arg);

@@ -86,14 +86,21 @@ static inline void rmw_begin(const volatile void *a, unsigned int size, int orde
 		exec_now->access(a, size, SHIM_RMW, order, pc);
 }
 
-static inline void rmw_end(const volatile void *a, unsigned int size, uint64_t old)
+static inline void fetch_begin(const volatile void *a, unsigned int size, int order, void *pc,
+			       enum shim_fetch op, uint64_t operand)
 {
-	if (exec_now && exec_now->wrote)
-		exec_now->wrote(a, size, old);
+	if (exec_now && exec_now->fetch)
+		exec_now->fetch(op, operand);
+	rmw_begin(a, size, order, pc);
+}
+
+static inline uint64_t rmw_end(const volatile void *a, unsigned int size, uint64_t old)
+{
+	return exec_now && exec_now->wrote ? exec_now->wrote(a, size, old) : old;
 }
 
 /* One thread runs all fibers, so what follows access() is atomic as it stands. */
-#define FETCH(bits, name, expr)                                                        \
+#define FETCH(bits, name, expr, op, operand)                                           \
 	uint##bits##_t yield_tsan_atomic##bits##_fetch_##name(volatile void *p,        \
 							      uint##bits##_t v, int order); \
 	uint##bits##_t yield_tsan_atomic##bits##_fetch_##name(volatile void *p,        \
@@ -102,11 +109,10 @@ static inline void rmw_end(const volatile void *a, unsigned int size, uint64_t o
 		volatile uint##bits##_t *a = p;                                        \
 		uint##bits##_t old;                                                    \
 										       \
-		rmw_begin(a, bits / 8, order, PC);                                     \
+		fetch_begin(a, bits / 8, order, PC, op, operand);                      \
 		old = *a;                                                              \
 		*a = (uint##bits##_t)(expr);                                           \
-		rmw_end(a, bits / 8, old);                                             \
-		return old;                                                            \
+		return (uint##bits##_t)rmw_end(a, bits / 8, old);                      \
 	}
 
 #define ATOMIC(bits)                                                                   \
@@ -120,11 +126,11 @@ static inline void rmw_end(const volatile void *a, unsigned int size, uint64_t o
 	{                                                                              \
 		do_store(p, bits / 8, v, order, PC);                                   \
 	}                                                                              \
-	FETCH(bits, add, old + v)                                                      \
-	FETCH(bits, sub, old - v)                                                      \
-	FETCH(bits, and, old & v)                                                      \
-	FETCH(bits, or, old | v)                                                       \
-	FETCH(bits, xor, old ^ v)                                                      \
+	FETCH(bits, add, old + v, SHIM_FETCH_add, v)                                   \
+	FETCH(bits, sub, old - v, SHIM_FETCH_add, -(uint64_t)v)                        \
+	FETCH(bits, and, old & v, SHIM_FETCH_and, v)                                   \
+	FETCH(bits, or, old | v, SHIM_FETCH_or, v)                                     \
+	FETCH(bits, xor, old ^ v, SHIM_FETCH_other, v)                                 \
 	uint##bits##_t yield_tsan_atomic##bits##_exchange(volatile void *p, uint##bits##_t v, \
 							  int order);                  \
 	uint##bits##_t yield_tsan_atomic##bits##_exchange(volatile void *p, uint##bits##_t v, \

@@ -23,6 +23,18 @@ struct shim_mcs shim_mcs[SHIM_NR_CPUS][SHIM_LOCK_NESTING];
 static unsigned long warnings;
 static char warning_text[256];
 
+#ifdef SHIM_TSAN
+/*
+ * Whoever finds it free takes it: the orders that a queue allows are among these, and the
+ * explorer sees only attempts, not how a queue is kept.
+ */
+void shim_spin_lock_slow(spinlock_t *l)
+{
+	do {
+		exec_block(&l->val);
+	} while (!spin_trylock(l));
+}
+#else
 /*
  * Queue, wait to be at its head, then wait for the owner to leave; the tail
  * goes back to zero with the acquisition if nobody queued behind.
@@ -52,6 +64,7 @@ void shim_spin_lock_slow(spinlock_t *l)
 out:
 	shim_lock_depth--;
 }
+#endif
 
 void shim_read_lock_slow(rwlock_t *l)
 {

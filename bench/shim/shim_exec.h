@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 enum shim_access { SHIM_READ, SHIM_WRITE, SHIM_RMW, SHIM_FENCE };
+/* What an RMW does, if it is one of these. */
+enum shim_fetch { SHIM_FETCH_other, SHIM_FETCH_add, SHIM_FETCH_or, SHIM_FETCH_and };
 
 struct exec_ops {
 	/*
@@ -26,19 +28,23 @@ struct exec_ops {
 	 * The rest is for the instrumented build (SHIM_TSAN) and may be NULL. load
 	 * and store make the access themselves, after access(): an executor with
 	 * store buffers delivers and keeps values there. plain() comes before a plain
-	 * access, wrote() after an RMW.
+	 * access, wrote() after an RMW: the code sees what it returns. fetch() says before
+	 * an RMW's access() what it does.
 	 */
 	uint64_t (*load)(const volatile void *addr, unsigned int size);
 	void (*store)(volatile void *addr, unsigned int size, uint64_t value);
-	void (*wrote)(const volatile void *addr, unsigned int size, uint64_t old);
+	void (*fetch)(enum shim_fetch op, uint64_t operand);
+	uint64_t (*wrote)(const volatile void *addr, unsigned int size, uint64_t old);
 	void (*plain)(const volatile void *addr, unsigned int size, enum shim_access kind,
 		      const void *pc);
 	/*
 	 * For scenarios, may be NULL: a number below @n that the executor chooses; the
-	 * CPU's future depends on @tag and memory alone from here on; something broke.
+	 * CPU is between two of its operations; it reads or writes something of the checker's
+	 * (no memory is accessed, no buffer emptied); something broke.
 	 */
 	unsigned int (*choose)(unsigned int n);
-	void (*rest)(uint64_t tag);
+	void (*rest)(void);
+	void (*mark)(const void *what, enum shim_access kind);
 	void (*fail)(const char *what);
 };
 

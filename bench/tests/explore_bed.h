@@ -11,12 +11,15 @@
 #include <string.h>
 
 #include "exec/explore.h"
+#include "shim/shim_exec.h"
 #include "tests/test.h"
 
 /* What the compiler's instrumentation would call. */
 uint32_t yield_tsan_atomic32_load(const volatile void *p, int order);
 void yield_tsan_atomic32_store(volatile void *p, uint32_t v, int order);
 uint32_t yield_tsan_atomic32_fetch_add(volatile void *p, uint32_t v, int order);
+uint32_t yield_tsan_atomic32_fetch_or(volatile void *p, uint32_t v, int order);
+uint32_t yield_tsan_atomic32_fetch_and(volatile void *p, uint32_t v, int order);
 uint32_t yield_tsan_atomic32_exchange(volatile void *p, uint32_t v, int order);
 bool yield_tsan_atomic32_compare_exchange_strong(volatile void *p, void *want, uint32_t v, int ok,
 						 int fail);

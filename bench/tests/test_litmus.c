@@ -405,7 +405,7 @@ static void test_algorithms(void)
 	{
 		struct explore_program p = program(2, broken_ticket_lock);
 
-		p.lock[0] = (struct explore_lock){ &m.v[0], 4, 7 };
+		p.lock[0] = (struct explore_lock){ .addr = &m.v[0], .size = 4, .mask = 7 };
 		CHECK(explore_open(&p));
 		search(EXPLORE_SC, 3, false);
 		CHECK_EQ(result.end, EXPLORE_BROKEN);

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which accesses matter to another CPU: a table of all bytes that were ever
+ * accessed, by whom, in which of his operations and under which locks.
+ *
+ * An access is a scheduling point if another CPU may still make an access that
+ * conflicts with it and has no lock in common with it: "may still" as far as any schedule
+ * has shown, counted by operations. Who was not seen to write a byte from his
+ * present operation on does not write it, or the search finds out and starts over.
+ * Additions to a counter, and changes of different bits of a bitmap, do not conflict.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "exec/explore_internal.h"
+
+/* Who accesses which bytes of an aligned word, or which bits of a byte of the bitmap. */
+struct word {
+	uintptr_t key;
+	/*
+	 * What there is nothing to say about, for each CPU: bytes that it accesses as it did
+	 * before, under the locks and in the operation of @stamp, and as nobody's business.
+	 */
+	uint32_t stamp[EXPLORE_CPUS];
+	uint8_t known_reads[EXPLORE_CPUS], known_writes[EXPLORE_CPUS];
+	uint8_t foreign[EXPLORE_CPUS];	/* bytes that others write */
+	uint8_t kind;			/* enum word_kind */
+	uint8_t contended;		/* by any two CPUs with no lock in common */
+	uint8_t counted;		/* bytes of counters that nobody has touched otherwise */
+	bool bitmap;
+	/* In the operation of that number, or a later one. */
+	uint8_t reads[EXPLORE_CPUS][EXPLORE_STEPS], writes[EXPLORE_CPUS][EXPLORE_STEPS];
+	uint16_t read_locks[8], write_locks[8];	/* held at all of them */
+	uint64_t counter_mask;
+};
+
+#define RECENT 4096
+
+static struct word *words;
+static size_t nr_words, words_size;
+static struct word *recent[RECENT];
+
+static bool inside(const struct explore_range *r, uintptr_t addr)
+{
+	for (unsigned int i = 0; i < EXPLORE_RANGES && r[i].addr; i++)
+		if (addr - (uintptr_t)r[i].addr < r[i].size)
+			return true;
+	return false;
+}
+
+/* ------------------------------------------------------------------ words */
+
+static struct word *find(uintptr_t key)
+{
+	struct word **r = &recent[key >> 3 & (RECENT - 1)];
+	size_t i;
+
+	if (*r && (*r)->key == key)
+		return *r;
+	i = (key >> 3) * 0x9E3779B97F4A7C15ull >> 40 & (words_size - 1);
+	while (words[i].key && words[i].key != key)
+		i = (i + 1) & (words_size - 1);
+	return *r = &words[i];
+}
+
+/* The program's answer is instrumented code, too: what it reads is no access of the CPU. */
+static bool ignored(uintptr_t key)
+{
+	const struct exec_ops *ops = exec_now;
+	bool yes;
+
+	if (!x.p.ignored)
+		return false;
+	exec_now = NULL;
+	yes = x.p.ignored(x.p.arg, key);
+	exec_now = ops;
+	return yes;
+}
+
+static void look_up_counters(struct word *w)
+{
+	for (unsigned int i = 0; i < EXPLORE_COUNTERS && x.p.counters[i].addr; i++) {
+		const struct explore_counters *c = &x.p.counters[i];
+
+		for (unsigned int b = 0; b < 8; b++) {
+			uintptr_t at = w->key + b - (uintptr_t)c->addr;
+
+			if (at >= (uintptr_t)c->nr * c->stride || at % c->stride >= c->size)
+				continue;
+			w->counted |= 1u << b;
+			w->counter_mask = c->mask;
+		}
+	}
+}
+
+static struct word *word_of(uintptr_t key)
+{
+	struct word *w = find(key);
+
+	if (w->key)
+		return w;
+	if (2 * ++nr_words > words_size) {
+		size_t size = words_size, i;
+		struct word *old = words;
+
+		words = calloc(2 * size, sizeof(*words));
+		if (!words) {
+			words = old;
+			x.out_of_memory = true;
+			return &words[0];
+		}
+		words_size = 2 * size;
+		memset(recent, 0, sizeof(recent));
+		for (i = 0; i < size; i++)
+			if (old[i].key)
+				*find(old[i].key) = old[i];
+		free(old);
+		w = find(key);
+	}
+	w->key = key;
+	memset(w->read_locks, 0xff, sizeof(w->read_locks));
+	memset(w->write_locks, 0xff, sizeof(w->write_locks));
+	w->kind = inside(x.p.ignore, key) || ignored(key) ? WORD_ASIDE :
+		  inside(x.p.quiet, key)		  ? WORD_QUIET :
+							    WORD_STATE;
+	w->bitmap = x.p.bitmap.addr && key - (uintptr_t)x.p.bitmap.addr < x.p.bitmap.size;
+	look_up_counters(w);
+	return w;
+}
+
+enum word_kind sharing_kind(const volatile void *addr)
+{
+	return word_of((uintptr_t)addr & ~7ul)->kind;
+}
+
+/* The bits of the byte at @addr have a word of their own, far from all addresses. */
+static struct word *bits_of(uintptr_t addr)
+{
+	return word_of((uintptr_t)1 << 62 | addr << 3);
+}
+
+/* The bytes of word @key that an access to @size bytes at @a touches. */
+static uint8_t bytes_in(uintptr_t key, uintptr_t a, unsigned int size)
+{
+	unsigned int all = size < 8 ? (1u << size) - 1 : 0xff;
+
+	/* What lies before the word falls out on the right, what lies behind it on the left. */
+	if (a >= key)
+		return all << (a - key);
+	return a + size >= key + 8 ? 0xff : (1u << (a + size - key)) - 1;
+}
+
+/* ---------------------------------------------------------------- sharing */
+
+static unsigned int step_of(const struct cpu *c)
+{
+	return c->step < EXPLORE_STEPS ? c->step : EXPLORE_STEPS - 1;
+}
+
+/* Bytes that two CPUs access in conflict, some time and with no lock in common. */
+static uint8_t contended(const struct word *w)
+{
+	uint8_t ww = 0, rw = 0;
+
+	for (unsigned int i = 0; i < x.p.nr; i++)
+		for (unsigned int j = 0; j < x.p.nr; j++)
+			if (i != j) {
+				ww |= w->writes[i][0] & w->writes[j][0];
+				rw |= w->writes[i][0] & w->reads[j][0];
+			}
+	for (unsigned int b = 0; b < 8; b++) {
+		if (w->write_locks[b] & ~x.bad_locks)
+			ww &= ~(1u << b);
+		if (w->write_locks[b] & w->read_locks[b] & ~x.bad_locks)
+			rw &= ~(1u << b);
+	}
+	return ww | rw;
+}
+
+static bool fewer_locks(const uint16_t *locks, uint8_t mask, uint16_t holds)
+{
+	for (; mask; mask &= mask - 1)
+		if (locks[__builtin_ctz(mask)] & ~holds)
+			return true;
+	return false;
+}
+
+static void keep_locks(uint16_t *locks, uint8_t mask, uint16_t holds)
+{
+	for (; mask; mask &= mask - 1)
+		locks[__builtin_ctz(mask)] &= holds;
+}
+
+static void add_access(uint8_t *from, unsigned int step, uint8_t mask)
+{
+	for (unsigned int s = 0; s <= step; s++)
+		from[s] |= mask;
+}
+
+static void forget_known(struct word *w)
+{
+	memset(w->known_reads, 0, sizeof(w->known_reads));
+	memset(w->known_writes, 0, sizeof(w->known_writes));
+}
+
+static uint32_t stamp_of(const struct cpu *c)
+{
+	return step_of(c) << 16 | (uint16_t)c->holds;
+}
+
+static void keep_known(struct word *w, uint8_t mask, bool reads, bool writes)
+{
+	unsigned int cpu = x.live.current;
+
+	if (w->stamp[cpu] != stamp_of(me())) {
+		w->stamp[cpu] = stamp_of(me());
+		w->known_reads[cpu] = w->known_writes[cpu] = 0;
+	}
+	if (reads)
+		w->known_reads[cpu] |= mask;
+	if (writes)
+		w->known_writes[cpu] |= mask;
+}
+
+/* The first access of its sort. True if somebody may have gone past a scheduling point for it. */
+static bool learn(struct word *w, uint8_t mask, bool reads, bool writes)
+{
+	unsigned int cpu = x.live.current;
+
+	if (reads) {
+		add_access(w->reads[cpu], step_of(me()), mask);
+		keep_locks(w->read_locks, mask, me()->holds);
+	}
+	if (writes) {
+		add_access(w->writes[cpu], step_of(me()), mask);
+		keep_locks(w->write_locks, mask, me()->holds);
+	}
+	if (writes)
+		for (unsigned int i = 0; i < EXPLORE_CPUS; i++)
+			if (i != cpu)
+				w->foreign[i] |= mask;
+	w->contended = contended(w);
+	forget_known(w);
+	return w->contended & mask;
+}
+
+/* Is one of these bytes locked for @cpu's accesses of that sort? Then none but holders make them. */
+static bool open_to(const uint16_t *locks, uint8_t mask)
+{
+	uint16_t holds = me()->holds & ~x.bad_locks;
+
+	for (; mask; mask &= mask - 1)
+		if (!(locks[__builtin_ctz(mask)] & holds))
+			return true;
+	return false;
+}
+
+/* May another CPU still access these bytes in conflict? */
+static bool in_conflict(const struct word *w, uint8_t mask, bool writes)
+{
+	for (unsigned int i = 0; i < x.p.nr; i++) {
+		const struct cpu *c = &x.live.cpu[i];
+
+		if (i == x.live.current || c->done || c->ended)
+			continue;
+		if (open_to(w->write_locks, w->writes[i][step_of(c)] & mask))
+			return true;
+		if (writes && open_to(w->read_locks, w->reads[i][step_of(c)] & mask))
+			return true;
+	}
+	return false;
+}
+
+/* Note an access; is it a scheduling point? */
+static bool note_word(struct word *w, uint8_t mask, struct touch *t, bool *grew)
+{
+	enum shim_access kind = t->kind;
+	bool reads = kind != SHIM_WRITE, writes = kind != SHIM_READ;
+	unsigned int cpu = x.live.current, step = step_of(me());
+
+	if ((reads && (mask & ~w->reads[cpu][step] || fewer_locks(w->read_locks, mask, me()->holds))) ||
+	    (writes && (mask & ~w->writes[cpu][step] || fewer_locks(w->write_locks, mask, me()->holds))))
+		*grew |= learn(w, mask, reads, writes);
+	t->contended |= w->contended & mask;
+	if (w->contended & mask)
+		return in_conflict(w, w->contended & mask, writes);
+	keep_known(w, mask, reads, writes);
+	return false;
+}
+
+/* An access to the bitmap: these bits of the byte at @addr, each for itself. */
+static bool note_bits(struct touch *t, uintptr_t addr, bool *grew)
+{
+	unsigned int shift = 8 * (addr - (uintptr_t)t->addr);
+	uint8_t mask = t->op == SHIM_FETCH_or  ? t->operand >> shift :
+		       t->op == SHIM_FETCH_and ? ~(t->operand >> shift) :
+						 0xff;
+
+	return mask && note_word(bits_of(addr), mask, t, grew);
+}
+
+/* Once a counter is accessed otherwise, it is none. */
+static bool still_counts(struct word *w, const struct touch *t, uint8_t mask, bool *grew)
+{
+	if (!(w->counted & mask))
+		return false;
+	if (t->op == SHIM_FETCH_add)
+		return true;
+	w->counted &= ~mask;
+	*grew = true;
+	return false;
+}
+
+void sharing_no_counter(const volatile void *addr)
+{
+	word_of((uintptr_t)addr & ~7ul)->counted = 0;
+}
+
+enum word_kind sharing_known(const volatile void *addr, unsigned int size, enum shim_access kind,
+			     bool *foreign)
+{
+	uintptr_t a = (uintptr_t)addr, key = a & ~7ul;
+	const struct word *w = recent[key >> 3 & (RECENT - 1)];
+	unsigned int cpu = x.live.current;
+	uint8_t mask, known;
+
+	if (!w || w->key != key || a + size > key + 8)
+		return WORD_UNKNOWN;
+	if (w->kind != WORD_STATE)
+		return w->kind;
+	if (w->stamp[cpu] != stamp_of(me()))
+		return WORD_UNKNOWN;
+	mask = ((1u << size) - 1) << (a - key);
+	known = kind == SHIM_READ  ? w->known_reads[cpu] :
+		kind == SHIM_WRITE ? w->known_writes[cpu] :
+				     w->known_reads[cpu] & w->known_writes[cpu];
+	*foreign = w->foreign[cpu] & mask;
+	return mask & ~known ? WORD_UNKNOWN : WORD_STATE;
+}
+
+bool sharing_note(struct touch *t, bool *grew)
+{
+	uintptr_t a = (uintptr_t)t->addr, key, b;
+	bool point = false;
+
+	t->visible = ~0ull;
+	for (key = a & ~7ul; key < a + t->size; key += 8) {
+		struct word *w = word_of(key);
+		uint8_t mask = bytes_in(key, a, t->size);
+
+		t->foreign |= w->bitmap || w->foreign[x.live.current] & mask;
+		if (w->bitmap) {
+			if (t->op == SHIM_FETCH_or)
+				t->visible = t->operand;
+			if (t->op == SHIM_FETCH_and)
+				t->visible = ~t->operand;
+			for (b = key > a ? key : a; b < key + 8 && b < a + t->size; b++)
+				point |= note_bits(t, b, grew);
+		} else if (still_counts(w, t, mask, grew)) {
+			t->visible = w->counter_mask;
+			t->counts = true;
+			t->foreign = false;
+		} else {
+			point |= note_word(w, mask, t, grew);
+		}
+	}
+	return point || x.o.no_reduction;
+}
+
+bool memory_shared(const volatile void *addr, unsigned int size)
+{
+	uintptr_t a = (uintptr_t)addr, key, b;
+
+	if (x.o.no_reduction)
+		return true;
+	for (key = a & ~7ul; key < a + size; key += 8) {
+		struct word *w = find(key);
+
+		if (w->contended & bytes_in(key, a, size))
+			return true;
+		for (b = a; w->bitmap && b < a + size; b++)
+			if (bits_of(b)->contended)
+				return true;
+	}
+	return false;
+}
+
+/* -------------------------------------------------------------- up and down */
+
+void sharing_restart(void)
+{
+	for (size_t i = 0; i < words_size; i++)
+		if (words[i].key) {
+			words[i].contended = contended(&words[i]);
+			forget_known(&words[i]);
+		}
+}
+
+bool sharing_open(void)
+{
+	words_size = 1024;
+	nr_words = 0;
+	memset(recent, 0, sizeof(recent));
+	words = calloc(words_size, sizeof(*words));
+	return words;
+}
+
+void sharing_close(void)
+{
+	free(words);
+	words = NULL;
+}
