@@ -250,8 +250,14 @@ try() {
 	[ -z "$green" ] || echo "    it is named, too, and stayed green:$green"
 }
 
+# By copies: with so little context, undoing might find another place than doing did.
 revert() {
-	[ -n "$applied" ] && apply -R "$applied"
+	local file
+	[ -n "$applied" ] || return 0
+	while read -r file; do
+		rm -f "$tree/$file"
+		[ ! -f "$root/$file" ] || cp "$root/$file" "$tree/$file"
+	done < <(sed -n 's,^[-+]\{3\} [ab]/,,p' "$applied" | sort -u)
 	applied=''
 }
 
