@@ -207,11 +207,29 @@ static bool is_one(uint64_t value)
 	return value == 1;
 }
 
+/* With and without reduction and seen states: the same final states; @states without, with. */
+static void same_finals(const struct explore_program *p, enum explore_memory memory,
+			uint64_t states[2])
+{
+	CHECK(explore_open(p));
+	into_traces = &traces[0];
+	for (unsigned int bound = 0; bound < 3; bound++) {
+		random_search(0, memory, bound, true, true);
+		states[0] += result.states;
+		random_search(1, memory, bound, false, true);
+		states[1] += result.states;
+		CHECK(same(&finals[0], &finals[1]));
+		random_search(1, memory, bound, false, false);
+		CHECK(same(&finals[0], &finals[1]));
+	}
+	explore_close();
+}
+
 static void test_lock_programs(void)
 {
 	static char name[64];
 	uint64_t seed = 7, states[2] = { 0 };
-	unsigned int n, cpu, k, bound;
+	unsigned int n, cpu, k;
 
 	for (n = 0; n < PROGRAMS / 2; n++) {
 		struct explore_program p = program(RANDOM_CPUS, lock_body);
@@ -229,18 +247,7 @@ static void test_lock_programs(void)
 		p.end = random_end;
 		p.lock[0] = (struct explore_lock){ .addr = &m.v[6], .size = 4, .held = is_one };
 		p.lock[1] = (struct explore_lock){ .addr = &m.v[7], .size = 4, .mask = 1 };
-		CHECK(explore_open(&p));
-		into_traces = &traces[0];
-		for (bound = 0; bound < 3; bound++) {
-			random_search(0, memory, bound, true, true);
-			states[0] += result.states;
-			random_search(1, memory, bound, false, true);
-			states[1] += result.states;
-			CHECK(same(&finals[0], &finals[1]));
-			random_search(1, memory, bound, false, false);
-			CHECK(same(&finals[0], &finals[1]));
-		}
-		explore_close();
+		same_finals(&p, memory, states);
 	}
 	test_current = "lock programs";
 	CHECK(states[1] < states[0]);
@@ -288,7 +295,7 @@ static void test_counting_programs(void)
 {
 	static char name[64];
 	uint64_t seed = 11, states[2] = { 0 };
-	unsigned int n, cpu, k, bound;
+	unsigned int n, cpu, k;
 
 	for (n = 0; n < PROGRAMS; n++) {
 		struct explore_program p = program(RANDOM_CPUS, counting_body);
@@ -306,18 +313,7 @@ static void test_counting_programs(void)
 		p.end = random_end;
 		p.counters[0] = (struct explore_counters){ &m.v[4], 1, 4, 4, 3 };
 		p.bitmap = (struct explore_range){ &m.v[6], 8 };
-		CHECK(explore_open(&p));
-		into_traces = &traces[0];
-		for (bound = 0; bound < 3; bound++) {
-			random_search(0, memory, bound, true, true);
-			states[0] += result.states;
-			random_search(1, memory, bound, false, true);
-			states[1] += result.states;
-			CHECK(same(&finals[0], &finals[1]));
-			random_search(1, memory, bound, false, false);
-			CHECK(same(&finals[0], &finals[1]));
-		}
-		explore_close();
+		same_finals(&p, memory, states);
 	}
 	test_current = "counting programs";
 	CHECK(states[1] * 2 < states[0]);
