@@ -3,10 +3,6 @@
  * dpamt calibrate: machine file `this` from measurements of the machine at hand, and
  * dpamt simulate --measured: get and put of each strategy, measured here against
  * simulated on that machine.
- *
- * How long an owner goes on using a line that was asked for (keep) cannot be seen
- * directly. Two CPUs that add to one word make keep / rmw additions each, rounded up, in
- * the time of two transfers, so it follows from what one addition takes them.
  */
 #include "cli/simulate.h"
 #include "cli/memory.h"
@@ -16,11 +12,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MAX_PAIRS 200u	/* of each kind; more are sampled evenly */
+#define MAX_LINES 2048u	/* on which a kind of pairs is measured, all pairs together */
+#define LINE_ROUNDS 300u
+#define MEASURED_PASSES 24u
 
 /* Pairs of CPUs by where they sit. */
 enum kind { SIBLING, LOCAL, REMOTE, KINDS };
@@ -31,8 +31,8 @@ static const char *const kind_names[KINDS] = {
 
 struct class {
 	unsigned int found, measured;
-	uint64_t low, high, sum;
-	uint64_t contended, handover;	/* sums */
+	uint64_t low, high;		/* of a pair's transfer */
+	struct twin_pair sum;
 };
 
 struct calibration {
@@ -67,6 +67,14 @@ static void shape(struct calibration *c)
 	}
 }
 
+/* Few pairs get many lines each, many pairs a few. */
+static unsigned int lines_of(const struct class *k)
+{
+	unsigned int pairs = k->found < MAX_PAIRS ? k->found : MAX_PAIRS;
+
+	return MAX_LINES / pairs < 128 ? MAX_LINES / pairs : 128;
+}
+
 static int measure_pairs(struct calibration *c, bool quiet)
 {
 	unsigned int seen[KINDS] = { 0 };
@@ -82,14 +90,16 @@ static int measure_pairs(struct calibration *c, bool quiet)
 
 			if (seen[kind]++ % (k->found / MAX_PAIRS + 1))
 				continue;
-			if (twin_pair_measure(c->topo, c->cpu[i].cpu, c->cpu[j].cpu, &p))
+			if (twin_pair_measure(c->topo, c->cpu[i].cpu, c->cpu[j].cpu, lines_of(k),
+					      &p))
 				return complain(DPAMT_ENVIRONMENT, "CPUs %u and %u cannot be measured",
 						c->cpu[i].cpu, c->cpu[j].cpu);
 			k->low = k->low && k->low < p.transfer ? k->low : p.transfer;
 			k->high = k->high > p.transfer ? k->high : p.transfer;
-			k->sum += p.transfer;
-			k->contended += p.contended;
-			k->handover += p.handover;
+			k->sum.transfer += p.transfer;
+			k->sum.spread += p.spread;
+			k->sum.contended += p.contended;
+			k->sum.handover += p.handover;
 			k->measured++;
 			if (!quiet)
 				complain(0, "CPUs %u and %u, %s: transfer %.1f ns, contended add %.1f ns, "
@@ -115,49 +125,72 @@ static void line(FILE *f, const char *key, uint64_t ps, uint64_t low, uint64_t h
 		(unsigned long long)(high > ps ? high : ps), source);
 }
 
+static struct twin_pair class_mean(const struct class *k)
+{
+	return (struct twin_pair){
+		.transfer = k->sum.transfer / k->measured, .spread = k->sum.spread / k->measured,
+		.contended = k->sum.contended / k->measured, .handover = k->sum.handover / k->measured,
+	};
+}
+
+/* Pairs that stand for cores of a socket, where there are none: one CPU a socket, or one core. */
+static enum kind nearest_kind(const struct calibration *c)
+{
+	return c->class[LOCAL].measured ? LOCAL : c->class[REMOTE].measured ? REMOTE : SIBLING;
+}
+
+/* A constant of which the measurement is good to a fifth. */
+static void own_line(FILE *f, const char *key, uint64_t ps, const char *source)
+{
+	line(f, key, ps, ps * 4 / 5, ps * 6 / 5, source);
+}
+
 static void write_lines(FILE *f, const struct calibration *c)
 {
-	const struct class *near = &c->class[c->class[LOCAL].measured ? LOCAL : SIBLING];
-	uint64_t local = near->sum / near->measured, rmw = c->lines.rmw;
-	uint64_t contended = near->contended / near->measured, keep;
+	enum kind kind = nearest_kind(c);
+	const struct class *near = &c->class[kind];
+	struct twin_pair p = class_mean(near);
+	uint64_t ps[LINE_NR], local, far;
 	char text[200];
 
-	rmw = most(rmw, local);
-	/* The last of the additions begins before the time is over, on average half of one. */
-	keep = 2 * local * rmw / contended;
-	keep = keep > rmw / 2 ? keep - rmw / 2 : 0;
+	twin_constants(&c->lines, &p, ps);
+	local = ps[LINE_local];
 	fprintf(f, "\n[line]\n");
-	line(f, "read_hit", most(c->lines.read, rmw), c->lines.read * 4 / 5, c->lines.read * 6 / 5,
-	     "measured: what a load adds to a cmpxchg on the same line, mean of one word and 1024");
-	line(f, "write_hit", most(c->lines.write, rmw), c->lines.write * 4 / 5, c->lines.write * 6 / 5,
-	     "measured: what a store adds between locked adds");
-	line(f, "rmw_hit", rmw, rmw * 4 / 5, rmw * 6 / 5, "measured: locked add on an own line");
+	own_line(f, "read_hit", ps[LINE_read_hit],
+		 "measured: what a load adds to a cmpxchg on the same line, mean of one word and 1024");
+	own_line(f, "write_hit", ps[LINE_write_hit],
+		 "measured: what a store adds between locked adds");
+	own_line(f, "rmw_hit", ps[LINE_rmw_hit], "measured: locked add on an own line");
 	line(f, "shared", local, local / 2, local, "derived: as local");
 	if (c->threads > 1) {
 		const struct class *k = &c->class[SIBLING];
 
-		line(f, "sibling", most(k->sum / k->measured, local), k->low, k->high,
+		line(f, "sibling", most(class_mean(k).transfer, local), k->low, k->high,
 		     "measured: a turn handed over between threads of a core, mean over the pairs");
 	}
 	snprintf(text, sizeof(text),
-		 "measured: a turn handed over between %s, mean over %u of %u pairs; a queued spinlock "
-		 "section takes %.0f ns",
-		 kind_names[near == &c->class[LOCAL] ? LOCAL : SIBLING], near->measured, near->found,
-		 (double)near->handover / near->measured / 1e3);
-	line(f, "local", local, near->low, near->high, text);
+		 "measured: a turn handed over between %s, mean over %u of %u pairs and %u lines; a "
+		 "queued spinlock section takes %.0f ns",
+		 kind_names[kind], near->measured, near->found, lines_of(near),
+		 (double)p.handover / 1e3);
+	line(f, "local", local, local > p.spread ? local - p.spread : 0, local + p.spread, text);
 	if (c->sockets > 1) {
 		const struct class *k = &c->class[REMOTE];
 
-		line(f, "remote", k->sum / k->measured > local ? k->sum / k->measured : local, k->low,
-		     k->high, "measured: a turn handed over between sockets, mean over the pairs");
+		far = class_mean(k).transfer;
+		line(f, "remote", far > local ? far : local, k->low, k->high,
+		     "measured: a turn handed over between sockets, mean over the pairs");
 	}
-	line(f, "memory", c->lines.memory, c->lines.memory * 4 / 5, c->lines.memory * 6 / 5,
-	     "measured: dependent loads over 64 MiB that was flushed");
+	own_line(f, "memory", ps[LINE_memory],
+		 "measured: dependent loads over 64 MiB that was flushed");
 	snprintf(text, sizeof(text),
 		 "measured: a locked add takes %.1f ns where two CPUs add to one word; derived: keep = (2 "
-		 "x local / that - 1/2) x rmw_hit",
-		 contended / 1e3);
-	line(f, "keep", most(keep, local), 0, local, text);
+		 "x local / that - 1/2) x rmw_hit", (double)p.contended / 1e3);
+	line(f, "keep", ps[LINE_keep], 0, 2 * ps[LINE_keep], text);
+	line(f, "spread", ps[LINE_spread], 0, 2 * ps[LINE_spread],
+	     "measured: half of what lies between the quartiles of that turn over the lines");
+	snprintf(text, sizeof(text), "measured: one read of the clock (%s)", clock_name());
+	own_line(f, "clock", ps[LINE_clock], text);
 }
 
 static void write_costs(FILE *f, const struct machine *m)
@@ -178,32 +211,50 @@ static void write_costs(FILE *f, const struct machine *m)
 	}
 }
 
+static void write_machine(FILE *f, const struct calibration *c, const struct machine *costs)
+{
+	fprintf(f,
+		"; Written by dpamt calibrate. Lines are measured; costs are those of published.mach.\n"
+		"[machine]\nname = this\ntitle = The machine at hand: %zu CPUs, measured\n"
+		"note = Clocks and neighbours change: dpamt simulate --measured measures its lines anew.\n"
+		"\n[topology]\nsockets = %u\ncores = %u\nthreads = %u\n",
+		c->nr, c->sockets, c->cores, c->threads);
+	write_lines(f, c);
+	write_costs(f, costs);
+}
+
+/* Beside @path first: what is there stays until the new file is whole and makes a machine. */
 static int write_file(const struct calibration *c, const char *path)
 {
 	struct machine *m = NULL;
 	struct td_error err;
+	char temp[PATH_MAX + 8];
+	int ret = DPAMT_FINE;
 	FILE *f;
 
 	if (machine_load("published", machine_dirs(), &m, &err))
 		return complain(DPAMT_ENVIRONMENT, "%s", err.text);
-	f = fopen(path, "w");
-	if (f) {
-		fprintf(f,
-			"; Written by dpamt calibrate. Lines are measured; costs are those of published.mach.\n"
-			"[machine]\nname = this\ntitle = The machine at hand: %zu CPUs, measured\n"
-			"note = clock: %s, %.1f ns a read\n\n[topology]\nsockets = %u\ncores = %u\nthreads = %u\n",
-			c->nr, clock_name(), c->lines.clock / 1e3, c->sockets, c->cores, c->threads);
-		write_lines(f, c);
-		write_costs(f, m);
-	}
-	machine_free(m);
-	if (!f || fclose(f))
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	f = fopen(temp, "w");
+	if (!f) {
+		machine_free(m);
 		return complain(DPAMT_USAGE, "--file: %s: %s", path, strerror(errno));
-	if (machine_load(path, machine_dirs(), &m, &err))
-		return complain(DPAMT_ENVIRONMENT, "what was measured makes no machine: %s", err.text);
-	printf("%s\n", path);
+	}
+	write_machine(f, c, m);
 	machine_free(m);
-	return DPAMT_FINE;
+	m = NULL;
+	if (ferror(f) | fclose(f))
+		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", temp, strerror(errno));
+	else if (machine_load(temp, machine_dirs(), &m, &err))
+		ret = complain(DPAMT_ENVIRONMENT, "what was measured makes no machine: %s", err.text);
+	else if (rename(temp, path))
+		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", path, strerror(errno));
+	machine_free(m);
+	if (ret)
+		unlink(temp);
+	else
+		printf("%s\n", path);
+	return ret;
 }
 
 int verb_calibrate(const struct options *o)
@@ -219,7 +270,7 @@ int verb_calibrate(const struct options *o)
 	shape(&c);
 	if (c.nr < 2)
 		ret = complain(DPAMT_SKIPPED, "there is one CPU: no line can move between CPUs");
-	if (!ret && twin_lines_measure(c.topo, c.cpu[0].cpu, &c.lines))
+	if (!ret && twin_lines_measure(c.topo, c.cpu[0].cpu, LINE_ROUNDS, &c.lines))
 		ret = complain(DPAMT_ENVIRONMENT, "CPU %u cannot be measured", c.cpu[0].cpu);
 	if (!ret)
 		ret = measure_pairs(&c, o->v[OPT_QUIET].set);
@@ -236,15 +287,23 @@ static const char *const columns[TWIN_CASES] = {
 	"1 CPU, 1 word", "1 CPU, 1024 words", "2 CPUs, same word", "2 CPUs, own words",
 };
 
-static int print_rows(const struct twin_row *r, size_t nr)
+static void print_conditions(const struct twin_conditions *c)
+{
+	printf("get and put, ns: measured on this machine, simulated on one with its lines, and the ratio; means over\n"
+	       "%u passes, the lines of each pass measured in it: locked add %.1f ns, transfer %.0f ns +- %.0f, clock "
+	       "%.0f ns\n\n%-12s",
+	       c->passes, (double)c->ps[LINE_rmw_hit] / 1e3, (double)c->ps[LINE_local] / 1e3,
+	       (double)c->ps[LINE_spread] / 1e3, (double)c->ps[LINE_clock] / 1e3, "");
+	for (int i = 0; i < TWIN_CASES; i++)
+		printf("  %24s", columns[i]);
+	printf("\n");
+}
+
+static int print_rows(const struct twin_row *r, size_t nr, const struct twin_conditions *conditions)
 {
 	unsigned int met = 0, all = 0;
 
-	printf("get and put, ns: measured on this machine, simulated on machine `this`, and their ratio\n\n"
-	       "%-12s", "");
-	for (int c = 0; c < TWIN_CASES; c++)
-		printf("  %24s", columns[c]);
-	printf("\n");
+	print_conditions(conditions);
 	for (size_t i = 0; i < nr; i++) {
 		printf("%-12s", r[i].strategy);
 		for (int c = 0; c < TWIN_CASES; c++) {
@@ -266,6 +325,7 @@ int simulate_measured(const struct options *o)
 {
 	const struct option_value *v = &o->v[OPT_STRATEGY];
 	struct twin_row *r = must_calloc(v->nr, sizeof(*r));
+	struct twin_conditions conditions;
 	struct topology *topo = NULL;
 	struct machine *m = NULL;
 	struct td_error err;
@@ -279,15 +339,15 @@ int simulate_measured(const struct options *o)
 			r[nr++].strategy = v->list[i];
 	clock_init();
 	if (machine_load("this", machine_dirs(), &m, &err))
-		ret = complain(DPAMT_USAGE, "there is no machine `this` yet: run dpamt calibrate");
+		ret = complain(DPAMT_USAGE, "machine `this` (run dpamt calibrate): %s", err.text);
 	else if (topology_open(&topo, text, sizeof(text)))
 		ret = complain(DPAMT_ENVIRONMENT, "%s", text);
 	else if (topology_cpus(topo, &cpus), cpus < 2)
 		ret = complain(DPAMT_SKIPPED, "there is one CPU: nothing can contend");
-	if (!ret && twin_rows(r, nr, topo, m, text, sizeof(text)))
+	if (!ret && twin_rows(r, nr, MEASURED_PASSES, topo, m, &conditions, text, sizeof(text)))
 		ret = complain(DPAMT_ENVIRONMENT, "%s", text);
 	if (!ret)
-		ret = print_rows(r, nr);
+		ret = print_rows(r, nr, &conditions);
 	topology_free(topo);
 	machine_free(m);
 	free(r);

@@ -91,6 +91,7 @@ u64 sim_strategy_clock(void)
 		sim_unmute();
 		sim_sync();
 	}
+	sim_charge_clock();
 	return shim_clock();
 }
 
@@ -532,6 +533,7 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 		.size = sim_memory_size(),
 		.extra = (const char *)shim_mcs,
 		.extra_size = sizeof(shim_mcs),
+		.seed = r->c->seed,
 		.body = cpu_main,
 		.arg = r,
 		.switched = shim_set_cpu,

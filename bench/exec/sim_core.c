@@ -178,6 +178,11 @@ void sim_charge(uint64_t ps)
 	sim.cpu[sim.current].now += ps;
 }
 
+void sim_charge_clock(void)
+{
+	sim.cpu[sim.current].now += sim.lines.ps[LINE_clock];
+}
+
 void sim_in_call(bool in)
 {
 	sim.cpu[sim.current].in_call = in;
@@ -256,6 +261,16 @@ static void wake(struct sim_line *line, uint64_t at)
 	}
 }
 
+/* A store behind others that have not landed yet: nobody has the line from this CPU before @at. */
+static void land_later(struct sim_line *line, uint64_t at, struct sim_access *a)
+{
+	a->visible = at;
+	if (sim_owner(line) == sim.current && line->free_at < at) {
+		line->free_at = at;
+		line->prev = 0;
+	}
+}
+
 static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
 		      int order, const void *pc)
 {
@@ -285,10 +300,13 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 			c->now, &a);
 	c->now = c->in_call ? c->now + a.queued : a.done;
 	c->queued += a.queued;
+	if (a.moved && kind != SHIM_WRITE)
+		sim_sync();
 	if (kind == SHIM_READ)
 		return;
-	if (a.visible > c->drained)
-		c->drained = a.visible;
+	if (a.visible < c->drained)
+		land_later(line, c->drained, &a);
+	c->drained = a.visible;
 	if (line->waiters)
 		wake(line, a.visible);
 }
@@ -390,7 +408,7 @@ int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 	sim.shadow = shadow_map(s->size);
 	sim.extra_shadow = shadow_map(s->extra_size);
 	if (stacks && sim.shadow && sim.extra_shadow &&
-	    !sim_lines_init(&sim.lines, s->machine, s->place, s->nr_cpus)) {
+	    !sim_lines_init(&sim.lines, s->machine, s->place, s->nr_cpus, s->seed)) {
 		for (i = 0; i < s->nr_cpus; i++) {
 			context_make(&sim.cpu[i].context, context_stack_of(stacks, i, SIM_STACK),
 				     SIM_STACK, entry);

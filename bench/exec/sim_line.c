@@ -24,13 +24,15 @@ static bool set_has(const uint64_t *set, unsigned int cpu)
 }
 
 int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct sim_place *place,
-		   unsigned int nr_cpus)
+		   unsigned int nr_cpus, uint64_t seed)
 {
 	unsigned int i;
 
 	memset(s, 0, sizeof(*s));
 	for (i = 0; i < LINE_NR; i++)
 		s->ps[i] = m->lines[i].ns;
+	s->rng = seed;
+	s->spread = s->ps[LINE_local] ? s->ps[LINE_spread] * 1024 / s->ps[LINE_local] : 0;
 	s->nr_cpus = nr_cpus;
 	s->words = (nr_cpus + 63) / 64;
 	s->place = place;
@@ -86,13 +88,31 @@ static void set_drop(struct sim_lines *s, struct sim_line *line)
 	line->set = 0;
 }
 
-static uint64_t transfer(const struct sim_lines *s, unsigned int from, unsigned int to)
+/* Evenly from 0 to 2 * @mean. */
+static uint64_t draw(struct sim_lines *s, uint64_t mean)
+{
+	uint64_t z = s->rng += 0x9E3779B97F4A7C15ull;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+	z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+	return mean * ((z ^ z >> 31) & 1023) / 512;
+}
+
+/* One transfer between cores whose mean is @line's. */
+static uint64_t drawn(struct sim_lines *s, enum line_cost line)
+{
+	uint64_t mean = s->ps[line], spread = mean * s->spread / 1024;
+
+	return mean - spread + draw(s, spread);
+}
+
+static uint64_t transfer(struct sim_lines *s, unsigned int from, unsigned int to)
 {
 	const struct sim_place *a = &s->place[from], *b = &s->place[to];
 
 	if (a->core == b->core)
 		return s->ps[from == to ? LINE_read_hit : LINE_sibling];
-	return s->ps[a->socket == b->socket ? LINE_local : LINE_remote];
+	return drawn(s, a->socket == b->socket ? LINE_local : LINE_remote);
 }
 
 /* Does anybody in @set but @cpu sit on its socket (@here), or elsewhere? */
@@ -125,6 +145,7 @@ static void own(const struct sim_lines *s, enum sim_kind kind, uint64_t now, str
 	a->done = now + hit(s, kind);
 	a->visible = a->done;
 	a->queued = 0;
+	a->moved = false;
 }
 
 static void queue(const struct sim_line *line, uint64_t now, struct sim_access *a)
@@ -133,10 +154,12 @@ static void queue(const struct sim_line *line, uint64_t now, struct sim_access *
 }
 
 /* The owner loses the line by a transfer of @move ps, and may use it while the request is on its way. */
-static void lend(const struct sim_lines *s, struct sim_line *line, uint64_t move)
+static void lend(struct sim_lines *s, struct sim_line *line, uint64_t move)
 {
+	uint64_t keep = draw(s, s->ps[LINE_keep]);
+
 	line->prev = line->owner;
-	line->keep = (uint32_t)(move > s->ps[LINE_keep] ? move - s->ps[LINE_keep] : 0);
+	line->keep = (uint32_t)(move > keep ? move - keep : 0);
 }
 
 static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int cpu, uint64_t now,
@@ -150,10 +173,11 @@ static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int c
 		return;
 	}
 	queue(line, now, a);
+	a->moved = true;
 	start = now + a->queued;
 	if (line->set) {
 		set = set_of(s, line->set);
-		a->done = start + s->ps[others(s, set, cpu, true) ? LINE_shared : LINE_remote];
+		a->done = start + drawn(s, others(s, set, cpu, true) ? LINE_shared : LINE_remote);
 		set_add(set, cpu);
 	} else if (owner == SIM_NOBODY) {
 		a->done = start + s->ps[LINE_memory];
@@ -162,11 +186,16 @@ static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int c
 		a->done = start + transfer(s, owner, cpu);
 		line->free_at = a->done;
 		lend(s, line, a->done - start);
-		line->owner = 0;
-		line->set = set_new(s);
-		set = set_of(s, line->set);
-		set_add(set, owner);
-		set_add(set, cpu);
+		if (line->dirty) {
+			line->owner = (uint16_t)(cpu + 1);
+			line->dirty = 0;
+		} else {
+			line->owner = 0;
+			line->set = set_new(s);
+			set = set_of(s, line->set);
+			set_add(set, owner);
+			set_add(set, cpu);
+		}
 	}
 	a->visible = a->done;
 }
@@ -183,8 +212,8 @@ static uint64_t acquire(struct sim_lines *s, const struct sim_line *line, unsign
 		return s->ps[LINE_memory];
 	set = set_of(s, line->set);
 	if (others(s, set, cpu, false))
-		return s->ps[LINE_remote];
-	return others(s, set, cpu, true) ? s->ps[LINE_local] : 0;
+		return drawn(s, LINE_remote);
+	return others(s, set, cpu, true) ? drawn(s, LINE_local) : 0;
 }
 
 static void write_line(struct sim_lines *s, struct sim_line *line, unsigned int cpu,
@@ -193,9 +222,11 @@ static void write_line(struct sim_lines *s, struct sim_line *line, unsigned int 
 	uint64_t move;
 
 	queue(line, now, a);
+	a->moved = true;
 	move = acquire(s, line, cpu);
 	lend(s, line, move);
 	line->owner = (uint16_t)(cpu + 1);
+	line->dirty = 1;
 	set_drop(s, line);
 	line->free_at = now + a->queued + move;
 	a->visible = line->free_at + hit(s, kind);
@@ -208,6 +239,7 @@ void sim_line_access(struct sim_lines *s, struct sim_line *line, unsigned int cp
 	if (line->owner == cpu + 1) {
 		/* Its own transfer may still be under way: a store that has not landed. */
 		own(s, kind, kind != SIM_RMW || now > line->free_at ? now : line->free_at, a);
+		line->dirty |= kind != SIM_READ;
 		return;
 	}
 	line->met = line->met || line->owner || line->set;

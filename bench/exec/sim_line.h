@@ -4,11 +4,19 @@
  * have it. Times are picoseconds of virtual time.
  *
  * A line is with nobody, with one CPU that may write it (owner), or with several
- * that may read it (a set). A transfer occupies the line: who asks meanwhile
- * starts when it is over, so contenders queue. Who had the line goes on using it
- * for a while after it was asked for (LINE_keep), as a core does until the request
- * has reached it; without that a contended locked add would look twice as dear
- * as it is. A store that finds the line elsewhere does not stop the CPU: it waits in
+ * that may read it (a set). A load that finds it modified elsewhere becomes its owner, so
+ * that the store or locked instruction behind it is free; one that finds it
+ * clean shares it. That is what dpamt calibrate sees Intel servers do (migratory sharing).
+ *
+ * A transfer occupies the line: who asks meanwhile starts when it is over, so
+ * contenders queue. It takes its mean give or take LINE_spread: where a line and two
+ * cores lie to each other. Who had the line goes on using it for a while after it was
+ * asked for (twice LINE_keep at most), as a core does until the request has reached it;
+ * without that a contended locked add would look twice as dear as it is. Both are drawn,
+ * evenly, for every transfer: CPUs with fixed times would fall into step for ever, and
+ * what they pay would hang on the last ps of a constant.
+ *
+ * A store that finds the line elsewhere does not stop the CPU: it waits in
  * the store buffer, and the next locked instruction waits for it.
  *
  * One owner of all state, no locks: one thread simulates one machine.
@@ -32,7 +40,8 @@ struct sim_line {
 	uint32_t set;		/* of readers; 0: none */
 	uint16_t waiters;	/* first CPU that waits for a write, plus one */
 	uint8_t met;		/* by more than one CPU */
-	uint8_t reserved[9];
+	uint8_t dirty;		/* its owner has written it */
+	uint8_t reserved[8];
 };
 
 _Static_assert(sizeof(struct sim_line) == 32, "two states in a line of the real machine");
@@ -49,6 +58,7 @@ struct sim_lines {
 	uint64_t *socket_cpus;		/* a set for each socket */
 	uint64_t *sets;			/* sets[set * words], the first one is not used */
 	uint32_t nr_sets, max_sets, free_set;
+	uint64_t rng, spread;		/* spread: in 1024ths of a transfer's mean */
 };
 
 /* What an access did, for whoever sums it up. */
@@ -56,11 +66,12 @@ struct sim_access {
 	uint64_t done;		/* when the CPU goes on */
 	uint64_t visible;	/* when others can see it */
 	uint64_t queued;	/* of it, waiting for somebody else's transfer */
+	bool moved;		/* the line had to come from somewhere */
 };
 
-/* 0, -ENOMEM. */
+/* 0, -ENOMEM. What is drawn follows from @seed. */
 int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct sim_place *place,
-		   unsigned int nr_cpus);
+		   unsigned int nr_cpus, uint64_t seed);
 void sim_lines_free(struct sim_lines *s);
 
 /* An access by @cpu at time @now; @line is as it was left, or zero if nobody has touched it. */

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Measuring the machine at hand (twin.h): loops on one or two pinned threads. */
+/*
+ * Measuring the machine at hand (twin.h): loops on one or two pinned threads.
+ *
+ * How long a line takes from one core to the other depends on the line as much as on the
+ * cores (its home among the slices of the last-level cache: a factor of two and more), so
+ * everything on two CPUs is done on many lines, and means are taken over them.
+ */
 #define _GNU_SOURCE
 #include "exec/twin.h"
 
@@ -10,16 +16,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "exec/cost.h"
-#include "exec/sim.h"
+#include "exec/duo.h"
 #include "measure/clock.h"
 #include "shim_runtime.h"
 
 #define LOOPS 8192u
-#define ROUNDS 300
 #define WORDS 1024u
-#define COST_PASSES 5
 #define MEMORY_BYTES (64ul << 20)
+#define ARENA (4ul << 20)	/* where the lines of a pair are taken from */
+#define PAIR_LINES_MAX 256u
 
 /* Words that two threads work on: each in a pair of lines of its own. */
 struct words {
@@ -119,132 +124,104 @@ static u64 loop_memory(char *mem)
 	return per_loop(clock_ns() - t, LOOPS);
 }
 
-int twin_lines_measure(const struct topology *t, unsigned int a, struct twin_lines *out)
+int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
+		       struct twin_lines *out)
 {
 	struct words *w = shim_zalloc(sizeof(*w));
+	atomic_t *word = shim_zalloc(WORDS * sizeof(*word));
 	char *mem = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	u64 cas[2] = { 0 }, both = 0;
-	atomic_t *word = shim_zalloc(WORDS * sizeof(*word));
 	char err[128];
-	int i;
+	unsigned int i;
+	int ret = w && word && mem != MAP_FAILED ? 0 : -ENOMEM;
 
 	memset(out, 0, sizeof(*out));
-	if (!w || !word || mem == MAP_FAILED || topology_bind(t, a, err, sizeof(err))) {
-		shim_free(w);
-		shim_free(word);
-		return -ENOMEM;
-	}
-	for (i = 0; i < ROUNDS; i++) {
+	if (!ret)
+		ret = topology_bind(t, a, err, sizeof(err));
+	for (i = 0; i < rounds && !ret; i++) {
 		keep_least(&out->rmw, loop_rmw(w));
 		keep_least(&cas[0], loop_cas(word, 1));
 		keep_least(&cas[1], loop_cas(word, WORDS));
 		keep_least(&both, loop_rmw_store(w));
 		keep_least(&out->clock, loop_clock());
 	}
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 1 + rounds / 100 && !ret; i++)
 		keep_least(&out->memory, loop_memory(mem));
 	out->read = cas[0] + cas[1] > 2 * out->rmw ? (cas[0] + cas[1]) / 2 - out->rmw : 0;
-	shim_free(word);
 	out->write = both > out->rmw ? both - out->rmw : 0;
-	munmap(mem, MEMORY_BYTES);
+	if (mem != MAP_FAILED)
+		munmap(mem, MEMORY_BYTES);
+	shim_free(word);
 	shim_free(w);
-	return 0;
+	return ret;
 }
 
 /* --------------------------------------------------------------- two CPUs */
 
-/*
- * Two threads do the same, in chunks that are timed one by one. A chunk counts only if
- * the other thread got between half and twice as far meanwhile: else it did not run,
- * and nothing was contended. Of those that count the lower quartile is taken: the rest of
- * the machine only ever makes a chunk longer.
- */
-#define BURST 32u		/* operations between two looks at the clock of progress */
-#define CHUNK 8u		/* bursts */
-#define CHUNKS 4096u
-#define ENOUGH 64u		/* chunks that count */
-#define TRIES 20
-
-struct progress_word {
-	u64 bursts;
-} __aligned(128);
-
-struct side {
-	struct duo *duo;
-	unsigned int id, cpu, nr;
-	pthread_t thread;
-	u64 ps[CHUNKS];
-};
-
-struct duo {
-	const struct topology *t;
-	struct words *w;
-	void (*op)(struct duo *d, unsigned int id, unsigned int n);
-	struct side side[2];
-	struct progress_word progress[2];
-	struct pamt *pamt;
-	struct pamt_cache cache[2];
-	unsigned long apart;
-};
-
 /* Hands the turn back and forth: each hand-over is one transfer. */
 static void pass_turn(struct duo *d, unsigned int id, unsigned int n)
 {
+	struct words *w = d->arg;
+
 	while (n--) {
-		while ((atomic_read(&d->w->turn) & 1) != (int)id)
+		while ((atomic_read(&w->turn) & 1) != (int)id)
 			;
-		atomic_inc(&d->w->turn);
+		atomic_inc(&w->turn);
 	}
 }
 
 static void add_both(struct duo *d, unsigned int id, unsigned int n)
 {
+	struct words *w = d->arg;
+
 	(void)id;
 	while (n--)
-		atomic_inc(&d->w->word[0]);
+		atomic_inc(&w->word[0]);
 }
 
 static void lock_both(struct duo *d, unsigned int id, unsigned int n)
 {
+	struct words *w = d->arg;
+
 	(void)id;
 	while (n--) {
-		spin_lock(&d->w->lock);
-		d->w->data++;
-		spin_unlock(&d->w->lock);
+		spin_lock(&w->lock);
+		w->data++;
+		spin_unlock(&w->lock);
 	}
 }
 
-static void chunks(struct side *s)
+static void chunks(struct duo_side *s)
 {
 	struct duo *d = s->duo;
 	u64 *mine = &d->progress[s->id].bursts, *other = &d->progress[!s->id].bursts;
 	u64 start, seen, t;
 	unsigned int i, b;
 
-	for (i = 0; i < CHUNKS; i++) {
+	for (i = 0; i < DUO_CHUNKS; i++) {
 		seen = READ_ONCE(*other);
 		start = clock_ns();
-		for (b = 0; b < CHUNK; b++) {
-			d->op(d, s->id, BURST);
+		for (b = 0; b < DUO_CHUNK; b++) {
+			d->op(d, s->id, DUO_BURST);
 			WRITE_ONCE(*mine, *mine + 1);
 		}
 		t = clock_ns() - start;
 		seen = READ_ONCE(*other) - seen;
-		if (2 * seen >= CHUNK && seen <= 2 * CHUNK)
-			s->ps[s->nr++] = per_loop(t, CHUNK * BURST);
+		if (2 * seen >= DUO_CHUNK && seen <= 2 * DUO_CHUNK)
+			s->ps[s->nr++] = per_loop(t, DUO_CHUNK * DUO_BURST);
 	}
 }
 
 static void *side_main(void *arg)
 {
-	struct side *s = arg;
+	struct duo_side *s = arg;
 	struct duo *d = s->duo;
 	char err[128];
 
-	shim_set_cpu(s->id);
-	topology_bind(d->t, s->cpu, err, sizeof(err));
-	atomic_inc(&d->w->here);
-	while (atomic_read_acquire(&d->w->here) < 2)
+	shim_set_cpu(d->first_cpu + s->id);
+	topology_bind(d->topo, s->cpu, err, sizeof(err));
+	atomic_inc(&d->here);
+	while (atomic_read_acquire(&d->here) < 2)
 		cpu_relax();
 	chunks(s);
 	return NULL;
@@ -255,8 +232,8 @@ static int both(struct duo *d)
 {
 	unsigned int i;
 
-	memset(d->w, 0, sizeof(*d->w));
 	memset(d->progress, 0, sizeof(d->progress));
+	atomic_set(&d->here, 0);
 	for (i = 0; i < 2; i++) {
 		d->side[i].duo = d;
 		d->side[i].id = i;
@@ -264,7 +241,7 @@ static int both(struct duo *d)
 		if (!pthread_create(&d->side[i].thread, NULL, side_main, &d->side[i]))
 			continue;
 		if (i) {
-			atomic_inc(&d->w->here);
+			atomic_inc(&d->here);
 			pthread_join(d->side[0].thread, NULL);
 		}
 		return -EAGAIN;
@@ -281,206 +258,111 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* ps per operation of one side alone; the least. */
-static u64 alone(struct duo *d, void (*op)(struct duo *, unsigned int, unsigned int))
+u64 duo_run(struct duo *d)
 {
-	u64 best = 0, t;
-	char err[128];
-	int i;
-
-	shim_set_cpu(0);
-	topology_bind(d->t, d->side[0].cpu, err, sizeof(err));
-	for (i = 0; i < ROUNDS; i++) {
-		t = clock_ns();
-		op(d, 0, CHUNK * BURST);
-		keep_least(&best, per_loop(clock_ns() - t, CHUNK * BURST));
-	}
-	return best;
-}
-
-/* ps per operation; 0 when the two never ran side by side. */
-static u64 contend(struct duo *d, void (*op)(struct duo *, unsigned int, unsigned int))
-{
-	u64 all[2 * CHUNKS];
-	unsigned int nr = 0;
+	u64 all[2 * DUO_CHUNKS], sum = 0;
+	unsigned int nr = 0, i;
 	int try;
 
-	d->op = op;
-	for (try = 0; try < TRIES && nr < ENOUGH; try++) {
+	for (try = 0; try < DUO_TRIES && nr < DUO_ENOUGH; try++) {
 		if (both(d))
 			return 0;
 		nr = d->side[0].nr + d->side[1].nr;
 		memcpy(all, d->side[0].ps, d->side[0].nr * sizeof(all[0]));
 		memcpy(all + d->side[0].nr, d->side[1].ps, d->side[1].nr * sizeof(all[0]));
 	}
-	if (!nr)
-		return 0;
 	qsort(all, nr, sizeof(all[0]), by_value);
-	return all[nr / 4];
+	nr -= nr / 10;
+	for (i = 0; i < nr; i++)
+		sum += all[i];
+	return nr ? sum / nr : 0;
 }
 
-int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b,
-		      struct twin_pair *out)
+/* What @op takes on each of @nr lines, somewhere in @arena; sorted. 0 or -EAGAIN. */
+static int on_lines(struct duo *d, void (*op)(struct duo *, unsigned int, unsigned int), char *arena,
+		    unsigned int nr, u64 *ps)
 {
-	struct duo *d = shim_zalloc(sizeof(*d));
-	int ret = -ENOMEM;
-
-	if (d)
-		d->w = shim_zalloc(sizeof(*d->w));
-	if (d && d->w) {
-		d->t = t;
-		d->side[0].cpu = a;
-		d->side[1].cpu = b;
-		/* An operation of each side is two hand-overs. */
-		out->transfer = contend(d, pass_turn) / 2;
-		out->contended = contend(d, add_both);
-		out->handover = contend(d, lock_both);
-		ret = out->transfer && out->contended && out->handover ? 0 : -EAGAIN;
-		shim_free(d->w);
-	}
-	shim_free(d);
-	return ret;
-}
-
-/* -------------------------------------------------------------- strategies */
-
-static void get_put(struct duo *d, unsigned int id, unsigned int n)
-{
-	unsigned long word = id * d->apart;
-
-	while (n--) {
-		d->pamt->ops->get(d->pamt, word, &d->cache[id]);
-		d->pamt->ops->put(d->pamt, word);
-	}
-}
-
-#define APART_WORDS 64	/* as sim_micro.c */
-
-int twin_micro_measure(const struct topology *t, unsigned int a, unsigned int b,
-		       const char *strategy, struct twin_micro *out, char *err, size_t err_size)
-{
-	struct world_config wc = {
-		.host_bytes = COST_ARENA, .placement = PHYS_BUDDY,
-		.ops = pamt_find_ops(strategy), .mem = phys_map(COST_ARENA),
-	};
-	struct duo *d = shim_zalloc(sizeof(*d));
-	struct words *words = shim_zalloc(sizeof(*words));
-	struct world *w = shim_zalloc(sizeof(*w));
+	u64 at = clock_ns();
 	unsigned int i;
-	int ret = -ENOMEM;
 
-	snprintf(err, err_size, "out of memory");
-	shim_set_nr_cpus(2);
-	shim_clear_warnings();
-	if (wc.mem && d && words && w)
-		ret = world_init(w, &wc, err, err_size);
-	if (!ret) {
-		d->t = t;
-		d->w = words;
-		d->pamt = &w->pamt;
-		d->side[0].cpu = a;
-		d->side[1].cpu = b;
-		for (i = 0; i < 2; i++)
-			world_topup(w, &d->cache[i], 8);
-		/* A user each, so that all in the loops is fast. */
-		w->pamt.ops->get(&w->pamt, 0, NULL);
-		w->pamt.ops->get(&w->pamt, APART_WORDS, NULL);
-		out->call = alone(d, get_put);
-		out->same = contend(d, get_put);
-		d->apart = APART_WORDS;
-		out->apart = contend(d, get_put);
-		w->pamt.ops->put(&w->pamt, 0);
-		w->pamt.ops->put(&w->pamt, APART_WORDS);
-		for (i = 0; i < 2; i++)
-			world_cache_drain(w, &d->cache[i]);
-		ret = world_audit(w, err, err_size);
-		world_exit(w);
+	d->op = op;
+	for (i = 0; i < nr; i++) {
+		at = at * 6364136223846793005ull + 1442695040888963407ull;
+		d->arg = arena + (at >> 33) % (ARENA / sizeof(struct words)) * sizeof(struct words);
+		memset(d->arg, 0, sizeof(struct words));
+		ps[i] = duo_run(d);
+		if (!ps[i])
+			return -EAGAIN;
 	}
-	phys_unmap(wc.mem, COST_ARENA);
-	shim_free(d);
-	shim_free(words);
-	shim_free(w);
-	return ret;
-}
-
-/* ----------------------------------------------------- measured, simulated */
-
-static void least_ns(double *best, double ns)
-{
-	if (*best == 0 || ns < *best)
-		*best = ns;
-}
-
-static void take_costs(const json_t *samples, struct twin_row *r)
-{
-	const json_t *s, *m;
-	size_t i;
-
-	json_array_foreach(samples, i, s) {
-		const char *name = json_string_value(json_object_get(s, "strategy"));
-
-		if (!name || strcmp(name, r->strategy))
-			continue;
-		m = json_object_get(s, "metrics");
-		least_ns(&r->measured[TWIN_ONE_WORD],
-			 json_number_value(json_object_get(m, "cost_one_ns")));
-		least_ns(&r->measured[TWIN_MANY_WORDS],
-			 json_number_value(json_object_get(m, "cost_many_ns")));
-	}
-}
-
-static int fill_row(struct twin_row *r, const struct topology *t, const struct machine *m, char *err,
-		    size_t err_size)
-{
-	struct twin_micro twin;
-	struct sim_micro sim;
-	double call;
-	size_t nr;
-	const struct topology_cpu *cpu = topology_cpus(t, &nr);
-	int ret = sim_flavour.micro(m, r->strategy, &sim, err, err_size);
-
-	if (!ret)
-		ret = twin_micro_measure(t, cpu[0].cpu, cpu[1].cpu, r->strategy, &twin, err, err_size);
-	if (ret)
-		return ret;
-	/* Less the two calls, which the kernel makes directly and the cost loops inline. */
-	call = twin.call / 1e3 - r->measured[TWIN_ONE_WORD];
-	call = call > 0 ? call : 0;
-	r->measured[TWIN_SAME_WORD] = twin.same / 1e3 - call;
-	r->measured[TWIN_OWN_WORDS] = twin.apart / 1e3 - call;
-	r->simulated[TWIN_ONE_WORD] = sim.alone / 1e3;
-	r->simulated[TWIN_MANY_WORDS] = sim.alone_many / 1e3;
-	r->simulated[TWIN_SAME_WORD] = sim.same / 1e3;
-	r->simulated[TWIN_OWN_WORDS] = sim.apart / 1e3;
+	qsort(ps, nr, sizeof(*ps), by_value);
 	return 0;
 }
 
-int twin_rows(struct twin_row *row, size_t nr, const struct topology *t, const struct machine *m,
-	      char *err, size_t err_size)
+static u64 mean(const u64 *ps, unsigned int nr)
 {
-	const struct pamt_ops **ops = calloc(nr + 1, sizeof(*ops));
-	char *mem = phys_map(nr * COST_ARENA), text[128];
-	json_t *samples;
-	size_t i, cpus;
-	int ret = -ENOMEM, pass;
+	u64 sum = 0;
 
-	snprintf(err, err_size, "out of memory");
-	for (i = 0; ops && i < nr; i++)
-		ops[i] = pamt_find_ops(row[i].strategy);
-	topology_bind(t, topology_cpus(t, &cpus)[0].cpu, text, sizeof(text));
-	/* Several times: a neighbour on the core lasts longer than one measurement. */
-	for (pass = 0; pass < COST_PASSES && mem && ops; pass++) {
-		samples = cost_measure(ops, (unsigned int)nr, mem, 0, err, err_size);
-		for (i = 0; i < nr && samples; i++)
-			take_costs(samples, &row[i]);
-		ret = samples ? 0 : -EIO;
-		json_decref(samples);
-		if (ret)
-			break;
+	for (unsigned int i = 0; i < nr; i++)
+		sum += ps[i];
+	return sum / nr;
+}
+
+int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, unsigned int lines,
+		      struct twin_pair *out)
+{
+	char *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct duo *d = shim_zalloc(sizeof(*d));
+	u64 ps[PAIR_LINES_MAX];
+	int ret = d && arena != MAP_FAILED ? 0 : -ENOMEM;
+
+	lines = lines < PAIR_LINES_MAX ? lines : PAIR_LINES_MAX;
+	if (!ret) {
+		d->topo = t;
+		d->side[0].cpu = a;
+		d->side[1].cpu = b;
+		ret = on_lines(d, pass_turn, arena, lines, ps);
 	}
-	for (i = 0; i < nr && !ret; i++)
-		ret = fill_row(&row[i], t, m, err, err_size);
-	phys_unmap(mem, nr * COST_ARENA);
-	free(ops);
+	if (!ret) {
+		/* An operation of each side is two hand-overs. */
+		out->transfer = mean(ps, lines) / 2;
+		/* Half of an even spread to both sides lies between the quartiles. */
+		out->spread = (ps[lines * 3 / 4] - ps[lines / 4]) / 2;
+		ret = on_lines(d, add_both, arena, lines, ps);
+		out->contended = mean(ps, lines);
+	}
+	if (!ret) {
+		ret = on_lines(d, lock_both, arena, lines, ps);
+		out->handover = mean(ps, lines);
+	}
+	if (arena != MAP_FAILED)
+		munmap(arena, ARENA);
+	shim_free(d);
 	return ret;
+}
+
+static u64 most(u64 v, u64 limit)
+{
+	return v < limit ? v : limit;
+}
+
+/*
+ * How long an owner goes on using a line that was asked for (keep) cannot be seen
+ * directly. Two CPUs that add to one word make keep / rmw additions each, rounded up, in
+ * the time of two transfers, so it follows from what one addition takes them: the last
+ * of them begins before the time is over, on average half of one.
+ */
+void twin_constants(const struct twin_lines *l, const struct twin_pair *p, u64 *ps)
+{
+	u64 rmw = most(l->rmw, p->transfer), keep = 2 * p->transfer * rmw / p->contended;
+
+	memset(ps, 0, LINE_NR * sizeof(*ps));
+	ps[LINE_read_hit] = most(l->read, rmw);
+	ps[LINE_write_hit] = most(l->write, rmw);
+	ps[LINE_rmw_hit] = rmw;
+	ps[LINE_shared] = ps[LINE_local] = p->transfer;
+	ps[LINE_memory] = l->memory;
+	ps[LINE_keep] = most(keep > rmw / 2 ? keep - rmw / 2 : 0, p->transfer);
+	ps[LINE_spread] = most(p->spread, p->transfer);
+	ps[LINE_clock] = l->clock;
 }

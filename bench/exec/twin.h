@@ -17,37 +17,43 @@ struct twin_lines {
 	uint64_t clock;
 };
 
-/* Two CPUs, in ps. */
+/* Two CPUs, in ps; means over lines. */
 struct twin_pair {
 	uint64_t transfer;	/* a line's way from one to the other, half of a round trip */
+	uint64_t spread;	/* how far lines are off that, evenly to both sides */
 	uint64_t contended;	/* one locked add where both add to one word */
 	uint64_t handover;	/* one queued spinlock section where both want the lock */
 };
 
-/* On CPU @a alone. 0 or -errno. */
-int twin_lines_measure(const struct topology *t, unsigned int a, struct twin_lines *out);
-int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b,
+/* On CPU @a alone, @rounds times 0.2 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
+int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
+		       struct twin_lines *out);
+/* On CPUs @a and @b, over @lines lines (at most 256). 0; -ENOMEM; -EAGAIN: they never ran side by side. */
+int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, unsigned int lines,
 		      struct twin_pair *out);
-
-/* What get and put of a strategy take, in ps per get and put, as sim.h's struct sim_micro. */
-struct twin_micro {
-	uint64_t call;		/* one CPU, one word, with the two calls */
-	uint64_t same, apart;
-};
-
-int twin_micro_measure(const struct topology *t, unsigned int a, unsigned int b,
-		       const char *strategy, struct twin_micro *out, char *err, size_t err_size);
+/* The [line] constants of a machine of one socket, in ps, by enum line_cost. */
+void twin_constants(const struct twin_lines *l, const struct twin_pair *p, uint64_t *ps);
 
 /* get and put of a strategy in ns, measured and simulated: by what is done. */
 enum twin_case { TWIN_ONE_WORD, TWIN_MANY_WORDS, TWIN_SAME_WORD, TWIN_OWN_WORDS, TWIN_CASES };
 
 struct twin_row {
 	const char *strategy;
-	double measured[TWIN_CASES], simulated[TWIN_CASES];
+	double measured[TWIN_CASES], simulated[TWIN_CASES];	/* means over the passes */
 };
 
-/* Fill the rows, measured on the first two CPUs of @t, simulated on @m. 0 or -errno with @err. */
-int twin_rows(struct twin_row *row, size_t nr, const struct topology *t, const struct machine *m,
-	      char *err, size_t err_size);
+/* What @row was measured under: means over the passes, ps. */
+struct twin_conditions {
+	unsigned int passes;
+	uint64_t ps[LINE_NR];
+};
+
+/*
+ * Fill the rows, measured on the first two CPUs of @t. In each of @passes passes everything is
+ * measured once and simulated on @m with the lines as they are in that pass: clocks, caches
+ * and neighbours change faster than a file of constants. 0 or -errno with @err.
+ */
+int twin_rows(struct twin_row *row, size_t nr, unsigned int passes, const struct topology *t,
+	      const struct machine *m, struct twin_conditions *c, char *err, size_t err_size);
 
 #endif

@@ -370,7 +370,7 @@ static int check_lines(const struct machine *m, const bool *seen, unsigned int l
 		{LINE_read_hit, LINE_rmw_hit}, {LINE_write_hit, LINE_rmw_hit},
 		{LINE_read_hit, LINE_shared},  {LINE_rmw_hit, LINE_local},
 		{LINE_sibling, LINE_local},    {LINE_local, LINE_remote},
-		{LINE_keep, LINE_local},
+		{LINE_keep, LINE_local},       {LINE_spread, LINE_local},
 	};
 	struct key_place place = {.file = m->file, .section = "line", .line = line};
 

@@ -77,7 +77,9 @@ enum cost {
 	LINE(local, "transfer of a modified line from a core of the same socket")             \
 	LINE(remote, "transfer of a line from another socket")                                \
 	LINE(memory, "a line that no cache holds")                                            \
-	LINE(keep, "how long its owner goes on using a line that another one has asked for")
+	LINE(keep, "how long its owner goes on using a line that another one has asked for, mean")   \
+	LINE(spread, "how far a transfer inside a socket may be off its mean, evenly to both sides") \
+	LINE(clock, "reading the clock")
 
 enum line_cost {
 #define LINE(key, what) LINE_##key,
