@@ -3,6 +3,7 @@
  * The explorer's reductions and its memory of states: random programs and real
  * ones reach the same with them and without. And schedule files.
  */
+#include <errno.h>
 #include <unistd.h>
 
 #include "exec/explore_file.h"
@@ -415,6 +416,48 @@ static void test_files(void)
 	CHECK(strstr(err, "no schedule file") != NULL);
 	unlink(file);
 	CHECK_EQ(explore_file_read(file, &t, err, sizeof(err)), -1);
+	/* A full disk, found at the end and in the middle. */
+	CHECK_EQ(explore_file_write("/dev/full", &s, err, sizeof(err)), -1);
+	CHECK(strstr(err, strerror(ENOSPC)) != NULL);
+	s.schedule = calloc(5000, sizeof(d[0]));
+	s.nr = 5000;
+	CHECK(s.schedule && explore_file_write("/dev/full", &s, err, sizeof(err)) == -1);
+	CHECK(strstr(err, strerror(ENOSPC)) != NULL);
+	free(s.schedule);
+}
+
+/* ------------------------------------------------------- what cannot be said */
+
+static void unseen_body(void *arg, unsigned int cpu)
+{
+	set(0, cpu);
+	/* Past the hooks, as what is not instrumented would. */
+	*(volatile uint32_t *)&m.v[3] = 7;
+}
+
+static void test_refusals(void)
+{
+	struct explore_options o = { .memory = EXPLORE_SC, .bound = EXPLORE_BOUND_MAX };
+	struct explore_program p = program(2, unseen_body);
+
+	test_current = "memory written unseen";
+	CHECK(explore_open(&p));
+	explore_search(&o, &result);
+	CHECK_EQ(result.end, EXPLORE_CONFUSED);
+	CHECK(strstr(result.what, "written unseen") != NULL);
+	explore_close();
+	m.v[3] = 0;
+	CHECK(explore_open(&p));
+	explore_random(&o, 1, 3, &result);
+	CHECK_EQ(result.end, EXPLORE_CONFUSED);
+	CHECK(strstr(result.what, "written unseen") != NULL);
+	test_current = "a bound above all";
+	o.bound++;
+	explore_search(&o, &result);
+	CHECK_EQ(result.end, EXPLORE_CONFUSED);
+	CHECK(strstr(result.what, "a bound above 14") != NULL);
+	explore_close();
+	m.v[3] = 0;
 }
 
 int main(void)
@@ -425,5 +468,6 @@ int main(void)
 	test_counting_programs();
 	test_real_programs();
 	test_files();
+	test_refusals();
 	return test_end();
 }
