@@ -96,7 +96,10 @@ struct explore_program {
 	/* NULL, or what broke: before each shared access; when all bodies have returned. */
 	const char *(*step)(void *arg);
 	const char *(*end)(void *arg);
-	/* Every complete schedule: its accesses to shared bytes in order. May be NULL. */
+	/*
+	 * Every complete schedule: its accesses to shared bytes in order, a buffered store where
+	 * it becomes visible; where their code is, is not kept. May be NULL.
+	 */
 	void (*trace)(void *arg, const struct explore_access *a, size_t nr);
 	/* A name for an address, "" if there is none. May be NULL. */
 	void (*describe)(void *arg, const volatile void *addr, char *buf, size_t size);

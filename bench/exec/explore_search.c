@@ -109,7 +109,7 @@ bool explore_begin(void)
 		now_at[i] = 0;
 	}
 	x.live.current = x.p.nr;
-	x.shortcut = !x.o.no_reduction && !x.every_access && !x.p.trace;
+	x.shortcut = !x.o.no_reduction && !x.every_access;
 	x.failed = NULL;
 	return !x.out_of_memory;
 }
