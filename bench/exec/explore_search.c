@@ -47,7 +47,7 @@ void explore_yield(enum event ev)
 	struct cpu *c = me();
 
 	x.event = ev;
-#ifdef __x86_64__
+#ifdef CONTEXT_OWN
 	context_switch(&c->context, &x.main);
 #else
 	/* How far down swapcontext() itself goes is not known: a page below is plenty. */
@@ -74,7 +74,7 @@ enum event explore_resume(void)
 	exec_now = &explore_ops;
 	context_switch(&x.main, &c->context);
 	exec_now = NULL;
-#ifdef __x86_64__
+#ifdef CONTEXT_OWN
 	c->low = c->context.sp;
 #endif
 	return x.event;
