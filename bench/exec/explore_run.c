@@ -339,7 +339,8 @@ static void print_answer(struct exploration *e, const json_t *answer, const char
 
 	if (!answer) {
 		sum->confused = true;
-		fprintf(stderr, "dpamt: exploring %s: its process ended without a result\n", strategy);
+		fprintf(stderr, "dpamt: exploring %s: its process ended without a result\n",
+			strategy);
 		return;
 	}
 	fputs(json_string_value(json_object_get(answer, "text")), stdout);

@@ -180,7 +180,8 @@ static void flush_one(struct machine *s, unsigned int cpu)
 {
 	becomes_visible(s, s->buffer[cpu][0].var, s->buffer[cpu][0].value);
 	s->buffered[cpu]--;
-	memmove(&s->buffer[cpu][0], &s->buffer[cpu][1], sizeof(s->buffer[cpu]) - sizeof(s->buffer[cpu][0]));
+	/* What is not used is 0: equal states have equal bytes. */
+	memmove(&s->buffer[cpu][0], &s->buffer[cpu][1], (OPS - 1) * sizeof(s->buffer[cpu][0]));
 	memset(&s->buffer[cpu][OPS - 1], 0, sizeof(s->buffer[cpu][0]));
 }
 
@@ -330,7 +331,7 @@ int main(void)
 	static const char *const name[] = { "sc", "tso" };
 	uint64_t seed = 1, states[2][2] = { 0 };
 	unsigned int n, bound, memory, nr, most[2] = { 0 };
-	char current[64];
+	char now[64];
 
 	test_begin("test_orders");
 	for (n = 0; n < PROGRAMS; n++) {
@@ -338,9 +339,9 @@ int main(void)
 		rests = n & 1;
 		for (memory = EXPLORE_SC; memory <= EXPLORE_TSO; memory++) {
 			for (bound = 0; bound < 4; bound++) {
-				snprintf(current, sizeof(current), "program %u, %s, bound %u", n, name[memory],
+				snprintf(now, sizeof(now), "program %u, %s, bound %u", n, name[memory],
 					 bound);
-				test_current = current;
+				test_current = now;
 				nr = one_program(memory, bound, states[memory]);
 				if (nr > most[memory])
 					most[memory] = nr;
