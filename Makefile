@@ -199,6 +199,18 @@ $(BUILD)/tests/%: bench/tests/%.c $(BUILD)/libdpamt.a
 	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -MT $@ -c $< -o $@.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $@.o $(BUILD)/libdpamt.a $(LIBS) -o $@
 
+# The program once more, all fibers switched by ucontext, as on what is no x86-64: test_context.
+SRC_CONTEXT := $(addprefix bench/exec/,context.c fiber.c sim_core.c explore_memory.c \
+	explore_search.c explore_sharing.c explore_trace.c)
+OBJ_CONTEXT := $(call obj,$(SRC_CONTEXT),portable)
+$(BUILD)/portable/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CCACHE) $(CC) $(CFLAGS_ALL) $(INC_SHIM) -DCONTEXT_PORTABLE -c $< -o $@
+$(BUILD)/tests/dpamt-portable: $(OBJ_CLI) $(OBJ_CONTEXT) $(BUILD)/libdpamt.a
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(OBJ_CLI) $(OBJ_CONTEXT) $(BUILD)/libdpamt.a $(LIBS) -o $@
+tests: $(BUILD)/tests/dpamt-portable
+
 # An x86 emulator, for the payload's way into 64-bit mode: that test does less without.
 $(BUILD)/tests/test_payload_boot: LIBS += $(if $(wildcard /usr/include/unicorn/unicorn.h),-lunicorn)
 
@@ -241,4 +253,4 @@ help:
 	@sed -n '/^# make/,/^#$$/s/^# \{0,1\}\(..*\)/\1/p' Makefile
 
 -include $(OBJ_GUEST:.o=.d) $(OBJ_NATIVE:.o=.d) $(OBJ_YIELD:.o=.d) $(OBJ_SIM:.o=.d) $(OBJ_PLAIN:.o=.d) $(OBJ_CLI:.o=.d) \
-	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(TESTS:=.d)
+	$(OBJ_COST:.o=.d) $(OBJ_PAYLOAD:.o=.d) $(OBJ_CONTEXT:.o=.d) $(TESTS:=.d)

@@ -4,7 +4,6 @@
  * software TDX module, up to a number of preemptions.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "exec/explore_run.h"
@@ -12,7 +11,6 @@
 int verb_explore(const struct options *o)
 {
 	const char *memory = o->v[OPT_MEMORY].text;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct explore_config c = {
 		.strategies = o->v[OPT_STRATEGY].list,
 		.nr_strategies = o->v[OPT_STRATEGY].nr,
@@ -23,9 +21,7 @@ int verb_explore(const struct options *o)
 		.seconds = (unsigned int)o->v[OPT_SECONDS].number,
 		.random = o->v[OPT_RANDOM].number,
 		.seed = o->v[OPT_SEED].number,
-		.jobs = o->v[OPT_JOBS].set ? (unsigned int)o->v[OPT_JOBS].number :
-			cpus > 0	   ? (unsigned int)cpus :
-					     1,
+		.jobs = o->v[OPT_JOBS].set ? (unsigned int)o->v[OPT_JOBS].number : 0,
 		.out = o->v[OPT_OUT].text,
 		.quiet = o->v[OPT_QUIET].set,
 	};

@@ -93,7 +93,7 @@ enum option_type {
 	       ON_EXPLORE, "small programs to explore")                                            \
 	OPTION(MEMORY, "memory", CHOICE, "sc|tso|all", "all", 0, 0, memory_choices, ON_EXPLORE,    \
 	       "memory model")                                                                     \
-	OPTION(BOUND, "bound", COUNT, "N", "3", 0, 100, NULL, ON_EXPLORE,                          \
+	OPTION(BOUND, "bound", COUNT, "N", "3", 0, 14, NULL, ON_EXPLORE,                           \
 	       "preemptions: the search grows from none to N")                                     \
 	OPTION(SECONDS, "seconds", COUNT, "S", "60", 1, 1000000, NULL, ON_EXPLORE,                 \
 	       "CPU time for one strategy; exit 5 if it is up first")                              \

@@ -8,7 +8,7 @@
 
 #define GUARD 4096ul
 
-#ifdef __x86_64__
+#ifdef CONTEXT_OWN
 __asm__(".text\n"
 	".globl context_switch\n"
 	".type context_switch, @function\n"

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The switch between fibers. On x86-64 it saves the six callee-saved registers
- * and the stack pointer (a few nanoseconds, any number of fibers); elsewhere
- * ucontext does it. No executor uses floating point across a switch.
+ * and the stack pointer (a few nanoseconds, any number of fibers); elsewhere, and
+ * with -DCONTEXT_PORTABLE, ucontext does it. No executor uses floating point across a switch.
  */
 #ifndef DPAMT_CONTEXT_H
 #define DPAMT_CONTEXT_H
 
 #include <stddef.h>
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(CONTEXT_PORTABLE)
+#define CONTEXT_OWN
+#endif
+
+#ifdef CONTEXT_OWN
 /* The stack pointer of what does not run; its registers lie above it. */
 struct context {
 	void *sp;

@@ -43,6 +43,9 @@
 #define EXPLORE_LOCKS 16
 #define EXPLORE_COUNTERS 2
 
+/* Preemptions that the table of seen states tells apart. */
+#define EXPLORE_BOUND_MAX 14
+
 enum explore_memory { EXPLORE_SC, EXPLORE_TSO };
 
 struct explore_range {
@@ -93,7 +96,10 @@ struct explore_program {
 	/* NULL, or what broke: before each shared access; when all bodies have returned. */
 	const char *(*step)(void *arg);
 	const char *(*end)(void *arg);
-	/* Every complete schedule: its accesses to shared bytes in order. May be NULL. */
+	/*
+	 * Every complete schedule: its accesses to shared bytes in order, a buffered store where
+	 * it becomes visible; where their code is, is not kept. May be NULL.
+	 */
 	void (*trace)(void *arg, const struct explore_access *a, size_t nr);
 	/* A name for an address, "" if there is none. May be NULL. */
 	void (*describe)(void *arg, const volatile void *addr, char *buf, size_t size);
@@ -109,11 +115,12 @@ struct explore_program {
 
 struct explore_options {
 	enum explore_memory memory;
-	unsigned int bound;	/* preemptions; UINT_MAX: any number */
+	unsigned int bound;	/* preemptions, to EXPLORE_BOUND_MAX; UINT_MAX: any number */
 	bool no_reduction;	/* every access is a scheduling point */
 	bool no_cache;		/* search states again that were seen */
 	uint64_t deadline_ns;	/* CLOCK_PROCESS_CPUTIME_ID; 0: none */
-	void (*tick)(uint64_t states, uint64_t ends);	/* now and then; may be NULL */
+	/* Now and then: true ends it, as if the time were up. May be NULL. */
+	bool (*tick)(uint64_t states, uint64_t ends);
 };
 
 enum explore_end {
@@ -147,7 +154,8 @@ void explore_search(const struct explore_options *o, struct explore_result *r);
 
 /*
  * @runs schedules by random priorities with o->bound points of change (PCT,
- * Burckhardt et al. 2010), drawn from @seed; run i is a function of @seed + i.
+ * Burckhardt et al. 2010), drawn from @seed; run i is a function of @seed + i, of
+ * the length of those before, and of what was seen to be shared until then.
  */
 void explore_random(const struct explore_options *o, uint64_t seed, uint64_t runs,
 		    struct explore_result *r);

@@ -38,6 +38,7 @@ uint64_t explore_build(void)
 int explore_file_write(const char *file, const struct explore_file *s, char *err, size_t err_size)
 {
 	FILE *f = fopen(file, "w");
+	bool bad;
 	size_t i;
 
 	if (!f)
@@ -52,7 +53,8 @@ int explore_file_write(const char *file, const struct explore_file *s, char *err
 			fprintf(f, " %d:%u", s->schedule[i].cpu, s->schedule[i].n);
 	}
 	fputc('\n', f);
-	if (fclose(f))
+	bad = fflush(f) || ferror(f);
+	if (fclose(f) || bad)
 		return fail(err, err_size, file, strerror(errno));
 	return 0;
 }

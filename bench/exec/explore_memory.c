@@ -170,6 +170,8 @@ static unsigned int choose(unsigned int n)
 }
 
 static void before_write(unsigned int cpu, const volatile void *addr, unsigned int size);
+static void record(unsigned int cpu, const volatile void *addr, unsigned int size,
+		   enum shim_access kind, bool plain, uint64_t value);
 
 static void flush_one(unsigned int cpu)
 {
@@ -179,6 +181,8 @@ static void flush_one(unsigned int cpu)
 	before_write(cpu, s.addr, s.size);
 	memmove(c->stored, c->stored + 1, --c->nr_stored * sizeof(s));
 	write_now(s.addr, s.size, s.value);
+	if (x.p.trace)
+		record(cpu, s.addr, s.size, SHIM_WRITE, false, s.value);
 }
 
 static void flush(unsigned int cpu, unsigned int n)
@@ -250,8 +254,8 @@ uint64_t memory_buffers_hash(unsigned int cpu)
 
 /* ------------------------------------------------------------------ hooks */
 
-static void record(const volatile void *addr, unsigned int size, enum shim_access kind, bool plain,
-		   uint64_t value)
+static void record(unsigned int cpu, const volatile void *addr, unsigned int size,
+		   enum shim_access kind, bool plain, uint64_t value)
 {
 	if (!x.p.trace && !(x.every_access && memory_shared(addr, size)))
 		return;
@@ -259,7 +263,7 @@ static void record(const volatile void *addr, unsigned int size, enum shim_acces
 		return;
 	x.access[x.live.accesses++] = (struct explore_access){
 		.addr = addr, .pc = me()->next.pc, .value = value, .size = size,
-		.cpu = x.live.current, .kind = kind, .plain = plain,
+		.cpu = cpu, .kind = kind, .plain = plain,
 	};
 }
 
@@ -427,7 +431,7 @@ static uint64_t on_load(const volatile void *addr, unsigned int size)
 	c->last_size = size;
 	if (x.foreign)
 		c->place = mix(c->place, v);
-	record(addr, size, SHIM_READ, false, v);
+	record(x.live.current, addr, size, SHIM_READ, false, v);
 	return v;
 }
 
@@ -435,6 +439,7 @@ static void on_store(volatile void *addr, unsigned int size, uint64_t value)
 {
 	struct cpu *c = me();
 	uint64_t old = 0;
+	bool later;
 
 	if (aside(addr)) {
 		memcpy((void *)addr, &value, size);
@@ -442,8 +447,11 @@ static void on_store(volatile void *addr, unsigned int size, uint64_t value)
 	}
 	memcpy(&old, (void *)addr, size);
 	note_locks(addr, size, old, value);
-	record(addr, size, SHIM_WRITE, false, value);
-	if (x.o.memory == EXPLORE_TSO && memory_shared(addr, size)) {
+	later = x.o.memory == EXPLORE_TSO && memory_shared(addr, size);
+	/* A picture shows it where it is made. */
+	if (!later || !x.p.trace)
+		record(x.live.current, addr, size, SHIM_WRITE, false, value);
+	if (later) {
 		if (c->nr_stored == BUFFER_MAX)
 			flush(x.live.current, 1);
 		c->stored[c->nr_stored++] = (struct stored){ addr, value, size };
@@ -462,7 +470,7 @@ static uint64_t on_wrote(const volatile void *addr, unsigned int size, uint64_t 
 	if (x.foreign)
 		me()->place = mix(me()->place, old & x.visible);
 	memcpy(&now, (void *)addr, size);
-	record(addr, size, SHIM_RMW, false, now);
+	record(x.live.current, addr, size, SHIM_RMW, false, now);
 	if (now != old)
 		note_locks(addr, size, old, now);
 	changed(addr, size, old);
@@ -498,7 +506,7 @@ static void on_plain(const volatile void *addr, unsigned int size, enum shim_acc
 				break;
 			}
 		memcpy(&v, (void *)addr, size < 8 ? size : 8);
-		record(addr, size, kind, true, v);
+		record(x.live.current, addr, size, kind, true, v);
 		x.foreign = t.foreign;
 	}
 	if (kind == SHIM_READ) {

@@ -3,23 +3,24 @@
  * dpamt explore: each strategy in a process of its own, its scenarios in
  * turn with a bound that grows from 0, so that what breaks is shown with the
  * fewest preemptions; then random priorities. The table goes to stdout when a
- * strategy is through, progress to stderr.
+ * strategy is through, progress to stderr. A signal is as if the time were up.
  */
 #include "exec/explore_run.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "exec/explore.h"
 #include "exec/explore_file.h"
 #include "exec/flavour.h"
+#include "exec/pool.h"
 
 #define EXIT_BROKEN 1
 #define EXIT_USAGE 2
@@ -31,11 +32,10 @@ static const char *const memory_name[] = { "sc", "tso" };
 /* One scenario of one strategy under one memory model. */
 struct row {
 	const char *scenario;
-	unsigned int index;
 	enum explore_memory memory;
 	int reached;		/* bound that was exhausted; -1: none */
 	bool whole, over;
-	uint64_t states, steps, ends, random;
+	uint64_t states, ends, random;
 	double seconds;
 	char broke[200];
 };
@@ -72,18 +72,27 @@ const char *explore_scenario(unsigned int i, const char **what)
 
 /* --------------------------------------------------------------- progress */
 
-static void tick(uint64_t states, uint64_t ends)
+static bool tick(uint64_t states, uint64_t ends)
 {
 	double t = clock_seconds();
 
 	if (now.c->quiet || !isatty(STDERR_FILENO) || t - now.shown < 0.2)
-		return;
+		return pool_stopped();
 	now.shown = t;
 	fprintf(stderr,
 		"\r%-12s %-10s %-3s bound %u: %" PRIu64 " states, %" PRIu64
 		" schedules, %.2f M states/s, %.0f s \033[K",
 		now.strategy, now.row->scenario, memory_name[now.row->memory], now.bound, states, ends,
 		(double)(now.before + states) / (t - now.start) / 1e6, t - now.start);
+	return pool_stopped();
+}
+
+/* Its figures are no states: nothing is shown. */
+static bool random_tick(uint64_t states, uint64_t ends)
+{
+	(void)states;
+	(void)ends;
+	return pool_stopped();
 }
 
 static void progress_row(const struct row *r)
@@ -102,7 +111,7 @@ static void keep_schedule(const struct explore_config *c, const struct row *row,
 	struct explore_file s = { .memory = row->memory, .schedule = r->schedule,
 				  .nr = r->nr_schedule };
 	struct explore_result again;
-	char dir[2048], file[4096], err[4200];
+	char dir[2048], file[4096], err[4200] = "";
 
 	snprintf(s.strategy, sizeof(s.strategy), "%s", now.strategy);
 	snprintf(s.scenario, sizeof(s.scenario), "%s", row->scenario);
@@ -117,11 +126,30 @@ static void keep_schedule(const struct explore_config *c, const struct row *row,
 	if (again.end != EXPLORE_BROKEN)
 		fprintf(out, "the schedule does not show it again: %s\n", again.what);
 	free(again.schedule);
-	if ((mkdir(c->out, 0777) && errno != EEXIST) || (mkdir(dir, 0777) && errno != EEXIST) ||
-	    explore_file_write(file, &s, err, sizeof(err)))
-		fprintf(out, "the schedule could not be kept in %s\n\n", file);
+	if ((mkdir(c->out, 0777) && errno != EEXIST) || (mkdir(dir, 0777) && errno != EEXIST))
+		snprintf(err, sizeof(err), "%s: %s", dir, strerror(errno));
+	else
+		explore_file_write(file, &s, err, sizeof(err));
+	if (err[0])
+		fprintf(out, "the schedule could not be kept: %s\n\n", err);
 	else
 		fprintf(out, "again: dpamt explore --replay %s\n\n", file);
+}
+
+/* What broke, or why nothing can be said: the row is at its end. */
+static void settle_row(const struct explore_config *c, struct row *row,
+		       const struct explore_options *o, struct explore_result *r, struct report *rep,
+		       FILE *out)
+{
+	if (r->end == EXPLORE_CONFUSED || r->end == EXPLORE_BROKEN) {
+		row->over = true;
+		snprintf(row->broke, sizeof(row->broke), "%s", r->what);
+	}
+	if (r->end == EXPLORE_CONFUSED)
+		rep->confused = true;
+	if (r->end == EXPLORE_BROKEN)
+		keep_schedule(c, row, o, r, out);
+	free(r->schedule);
 }
 
 static void search_row(const struct explore_config *c, struct row *row, unsigned int bound,
@@ -136,52 +164,36 @@ static void search_row(const struct explore_config *c, struct row *row, unsigned
 	o.deadline_ns = (uint64_t)(until * 1e9);
 	explore_search(&o, &r);
 	row->states += r.states;
-	row->steps += r.steps;
 	row->ends += r.ends;
 	row->seconds += clock_seconds() - start;
 	now.before += r.states;
-	switch (r.end) {
-	case EXPLORE_EXHAUSTED:
+	if (r.end == EXPLORE_EXHAUSTED) {
 		row->reached = (int)bound;
 		row->whole = row->over = r.whole;
-		break;
-	case EXPLORE_TIME:
+	} else if (r.end == EXPLORE_TIME) {
 		row->over = true;
-		break;
-	case EXPLORE_CONFUSED:
-		rep->confused = row->over = true;
-		snprintf(row->broke, sizeof(row->broke), "%s", r.what);
-		break;
-	case EXPLORE_BROKEN:
-		row->over = true;
-		snprintf(row->broke, sizeof(row->broke), "%s", r.what);
-		keep_schedule(c, row, &o, &r, out);
-		break;
 	}
-	free(r.schedule);
+	settle_row(c, row, &o, &r, rep, out);
 }
 
-static void random_row(const struct explore_config *c, struct row *row, double until, FILE *out)
+static void random_row(const struct explore_config *c, struct row *row, double until,
+		       struct report *rep, FILE *out)
 {
 	/* Three changes of priority reach bugs that take four ordered events. */
-	struct explore_options o = { .memory = row->memory, .bound = 3 };
+	struct explore_options o = { .memory = row->memory, .bound = 3, .tick = random_tick };
 	double start = clock_seconds();
 	struct explore_result r;
 
-	if (!c->random || row->broke[0] || row->whole)
+	if (!c->random || row->broke[0] || row->whole || pool_stopped())
 		return;
 	o.deadline_ns = (uint64_t)(until * 1e9);
 	explore_random(&o, c->seed, c->random, &r);
 	row->random = r.ends;
 	row->seconds += clock_seconds() - start;
-	if (r.end == EXPLORE_BROKEN) {
-		snprintf(row->broke, sizeof(row->broke), "%s", r.what);
-		keep_schedule(c, row, &o, &r, out);
-	}
-	free(r.schedule);
+	settle_row(c, row, &o, &r, rep, out);
 }
 
-static void print_row(FILE *out, const struct row *r, const struct report *rep)
+static void print_row(FILE *out, const struct row *r)
 {
 	char reached[64];
 
@@ -196,7 +208,6 @@ static void print_row(FILE *out, const struct row *r, const struct report *rep)
 	fprintf(out, "%-12s %-10s %-4s %-12s %11" PRIu64 " %10" PRIu64 " %8" PRIu64 " %7.1f  %s\n",
 		now.strategy, r->scenario, memory_name[r->memory], reached, r->states, r->ends,
 		r->random, r->seconds, r->broke);
-	(void)rep;
 }
 
 static bool wants(const struct explore_config *c, const char *scenario)
@@ -241,16 +252,16 @@ static bool explore_one(const struct explore_config *c, unsigned int index, doub
 		return false;
 	}
 	for (m = EXPLORE_SC; m <= EXPLORE_TSO; m++) {
-		struct row row = { .scenario = explore_scenario(index, &what), .index = index,
-				   .memory = m, .reached = -1 };
+		struct row row = { .scenario = explore_scenario(index, &what), .memory = m,
+				   .reached = -1 };
 		unsigned int bound;
 
-		if (!c->memory[m])
+		if (!c->memory[m] || pool_stopped())
 			continue;
 		for (bound = 0; bound <= c->bound && !row.over; bound++)
 			search_row(c, &row, bound, until, rep, out);
-		random_row(c, &row, until, out);
-		print_row(out, &row, rep);
+		random_row(c, &row, until, rep, out);
+		print_row(out, &row);
 		progress_row(&row);
 		count_row(&row, c->bound, rep);
 	}
@@ -276,6 +287,8 @@ static void explore_strategy(const struct explore_config *c, struct report *rep,
 
 		if (!wants(c, name) || !yield_flavour.explore_applies(i, now.strategy))
 			continue;
+		if (pool_stopped())
+			break;
 		explore_one(c, i, --todo ? t + (end - t) / 2 : end, rep, out);
 	}
 	if (!c->quiet && isatty(STDERR_FILENO))
@@ -284,63 +297,81 @@ static void explore_strategy(const struct explore_config *c, struct report *rep,
 
 /* -------------------------------------------------------------- processes */
 
-struct task {
-	pid_t pid;
-	FILE *out;
-	int pipe;
-	struct report rep;
+/* The strategies' answers, printed in their order. */
+struct exploration {
+	const struct explore_config *c;
+	json_t **answer;
+	size_t printed;
+	bool *ended;
+	struct report sum;
 };
 
-static int start_task(const struct explore_config *c, size_t k, struct task *t)
+static json_t *explore_job(void *ctx, size_t i)
 {
-	int fd[2];
+	const struct exploration *e = ctx;
+	struct report rep = { 0 };
+	char *text = NULL;
+	json_t *answer;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	t->out = tmpfile();
-	if (!t->out || pipe(fd))
-		return -1;
-	fflush(stdout);
-	t->pid = fork();
-	if (t->pid < 0)
-		return -1;
-	if (!t->pid) {
-		now.strategy = c->strategies[k];
-		explore_strategy(c, &t->rep, t->out);
-		fflush(t->out);
-		_exit(write(fd[1], &t->rep, sizeof(t->rep)) != sizeof(t->rep));
+	if (!out)
+		return NULL;
+	now.strategy = e->c->strategies[i];
+	explore_strategy(e->c, &rep, out);
+	if (fclose(out))
+		return NULL;
+	answer = json_pack("{s:s%, s:i, s:i, s:i, s:i, s:b}", "text", text, size, "rows",
+			   (int)rep.rows, "broken", (int)rep.broken, "undecided", (int)rep.undecided,
+			   "reached", rep.reached, "confused", rep.confused);
+	free(text);
+	return answer;
+}
+
+static int figure(const json_t *answer, const char *key)
+{
+	return (int)json_integer_value(json_object_get(answer, key));
+}
+
+static void print_answer(struct exploration *e, const json_t *answer, const char *strategy)
+{
+	struct report *sum = &e->sum;
+
+	if (!answer) {
+		sum->confused = true;
+		fprintf(stderr, "dpamt: exploring %s: its process ended without a result\n",
+			strategy);
+		return;
 	}
-	close(fd[1]);
-	t->pipe = fd[0];
-	return 0;
-}
-
-/* Wait for a task and print what it wrote; -1 if it died. */
-static int end_task(struct task *t, const char *strategy)
-{
-	bool ok = read(t->pipe, &t->rep, sizeof(t->rep)) == sizeof(t->rep);
-	int c, status;
-
-	close(t->pipe);
-	waitpid(t->pid, &status, 0);
-	rewind(t->out);
-	while ((c = fgetc(t->out)) != EOF)
-		putchar(c);
-	fclose(t->out);
+	fputs(json_string_value(json_object_get(answer, "text")), stdout);
 	fflush(stdout);
-	if (ok)
-		return 0;
-	fprintf(stderr, "dpamt: exploring %s ended early (%s %d)\n", strategy,
-		WIFSIGNALED(status) ? "signal" : "status",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return -1;
+	sum->rows += (unsigned int)figure(answer, "rows");
+	sum->broken += (unsigned int)figure(answer, "broken");
+	sum->undecided += (unsigned int)figure(answer, "undecided");
+	sum->confused |= json_is_true(json_object_get(answer, "confused"));
+	if (figure(answer, "reached") < sum->reached)
+		sum->reached = figure(answer, "reached");
 }
 
-static int verdict(const struct explore_config *c, const struct report *sum)
+static void explore_done(void *ctx, size_t i, const json_t *answer)
+{
+	struct exploration *e = ctx;
+
+	e->answer[i] = json_incref((json_t *)answer);
+	e->ended[i] = true;
+	for (; e->printed < e->c->nr_strategies && e->ended[e->printed]; e->printed++)
+		print_answer(e, e->answer[e->printed], e->c->strategies[e->printed]);
+}
+
+static int verdict(const struct explore_config *c, const struct report *sum, bool interrupted)
 {
 	printf("explore: %u passed, %u failed; ", sum->rows - sum->broken, sum->broken);
 	if (sum->broken)
 		printf("broken\n");
 	else if (sum->confused)
 		printf("no result\n");
+	else if (interrupted)
+		printf("interrupted, NOT exhausted to preemption bound %u\n", c->bound);
 	else if (sum->undecided)
 		printf("NOT exhausted to preemption bound %u: %u of %u rows (all to %d) when time was up\n",
 		       c->bound, sum->undecided, sum->rows, sum->reached);
@@ -354,6 +385,8 @@ static int verdict(const struct explore_config *c, const struct report *sum)
 		return EXIT_BROKEN;
 	if (sum->confused)
 		return EXIT_ENVIRONMENT;
+	if (interrupted)
+		return EXIT_UNDECIDED;
 	if (!sum->rows)
 		return 4;
 	return sum->undecided ? EXIT_UNDECIDED : 0;
@@ -361,35 +394,33 @@ static int verdict(const struct explore_config *c, const struct report *sum)
 
 int explore_execute(const struct explore_config *c)
 {
-	struct task *t = calloc(c->nr_strategies, sizeof(*t));
-	struct report sum = { .reached = INT_MAX };
-	size_t started = 0, ended = 0;
+	struct exploration e = { .c = c, .sum = { .reached = INT_MAX } };
+	struct pool p = { .nr = c->nr_strategies, .job = explore_job, .done = explore_done,
+			  .ctx = &e, .jobs = c->jobs, .ask = true };
+	int ret, code;
+	size_t i;
 
-	if (!t)
+	e.answer = calloc(c->nr_strategies, sizeof(*e.answer));
+	e.ended = calloc(c->nr_strategies, sizeof(*e.ended));
+	if (!e.answer || !e.ended) {
+		fprintf(stderr, "dpamt: out of memory\n");
+		free(e.answer);
+		free(e.ended);
 		return EXIT_ENVIRONMENT;
+	}
 	printf("%-12s %-10s %-4s %-12s %11s %10s %8s %7s\n", "strategy", "scenario", "mem",
 	       "bound", "states", "schedules", "random", "seconds");
-	for (ended = 0; ended < c->nr_strategies; ended++) {
-		while (started < c->nr_strategies && started < ended + c->jobs) {
-			if (start_task(c, started, &t[started])) {
-				fprintf(stderr, "dpamt: cannot start a process: %s\n",
-					strerror(errno));
-				free(t);
-				return EXIT_ENVIRONMENT;
-			}
-			started++;
-		}
-		if (end_task(&t[ended], c->strategies[ended]))
-			sum.confused = true;
-		sum.rows += t[ended].rep.rows;
-		sum.broken += t[ended].rep.broken;
-		sum.undecided += t[ended].rep.undecided;
-		sum.confused |= t[ended].rep.confused;
-		if (t[ended].rep.reached < sum.reached)
-			sum.reached = t[ended].rep.reached;
+	ret = pool_run(&p);
+	if (ret && ret != -EINTR) {
+		e.sum.confused = true;
+		fprintf(stderr, "dpamt: a process cannot be started: %s\n", strerror(-ret));
 	}
-	free(t);
-	return verdict(c, &sum);
+	code = verdict(c, &e.sum, ret == -EINTR);
+	for (i = 0; i < c->nr_strategies; i++)
+		json_decref(e.answer[i]);
+	free(e.answer);
+	free(e.ended);
+	return code;
 }
 
 /* ----------------------------------------------------------------- replay */

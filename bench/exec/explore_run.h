@@ -19,12 +19,12 @@ struct explore_config {
 	unsigned int bound;		/* preemptions */
 	unsigned int seconds;		/* of CPU time, per strategy */
 	uint64_t random, seed;		/* random schedules per scenario and memory model */
-	unsigned int jobs;
+	unsigned int jobs;		/* strategies at a time; 0: one on each CPU */
 	const char *out;		/* folder of schedule files */
 	bool quiet;
 };
 
-/* 0: all exhausted to the bound; 1: something is broken; 3; 5: time was up before. */
+/* 0: all exhausted to the bound; 1: something is broken; 3; 5: time was up, or a signal came. */
 int explore_execute(const struct explore_config *c);
 
 /*

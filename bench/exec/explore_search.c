@@ -29,8 +29,12 @@ static size_t nr_nodes, node_room;
 static char *blob;
 static size_t blob_end, blob_room;
 static uint64_t blob_serial;
-/* Open addressing. The low bits are the number of preemptions left, plus 1. 0: free. */
-#define LEFT 15ull
+/*
+ * Open addressing. The low bits are the number of preemptions left, plus 1, or LEFT if any
+ * number may be made. 0: free.
+ */
+#define LEFT (EXPLORE_BOUND_MAX + 1ull)
+_Static_assert(!(LEFT & (LEFT + 1)), "bits of a key");
 static uint64_t *seen;
 static size_t nr_seen, seen_size;
 static uint64_t now_at[EXPLORE_CPUS];	/* which saved copy a stack is equal to */
@@ -43,7 +47,7 @@ void explore_yield(enum event ev)
 	struct cpu *c = me();
 
 	x.event = ev;
-#ifdef __x86_64__
+#ifdef CONTEXT_OWN
 	context_switch(&c->context, &x.main);
 #else
 	/* How far down swapcontext() itself goes is not known: a page below is plenty. */
@@ -70,7 +74,7 @@ enum event explore_resume(void)
 	exec_now = &explore_ops;
 	context_switch(&x.main, &c->context);
 	exec_now = NULL;
-#ifdef __x86_64__
+#ifdef CONTEXT_OWN
 	c->low = c->context.sp;
 #endif
 	return x.event;
@@ -105,7 +109,7 @@ bool explore_begin(void)
 		now_at[i] = 0;
 	}
 	x.live.current = x.p.nr;
-	x.shortcut = !x.o.no_reduction && !x.every_access && !x.p.trace;
+	x.shortcut = !x.o.no_reduction && !x.every_access;
 	x.failed = NULL;
 	return !x.out_of_memory;
 }
@@ -270,7 +274,7 @@ static void expect(uint64_t key)
 /* Was this state searched with as many preemptions left? If not, it is now. */
 static bool was_seen(uint64_t key, unsigned int remaining)
 {
-	uint64_t now = (key & ~LEFT) | (remaining < LEFT - 1 ? remaining + 1 : LEFT);
+	uint64_t now = (key & ~LEFT) | (remaining < LEFT ? remaining + 1 : LEFT);
 	size_t i;
 
 	if (2 * nr_seen >= seen_size && nr_seen < SEEN_MAX && !grow_seen())
@@ -356,8 +360,8 @@ static bool late(struct explore_result *r)
 {
 	if (r->steps & 0xfff)
 		return false;
-	if (x.o.tick)
-		x.o.tick(r->states, r->ends);
+	if (x.o.tick && x.o.tick(r->states, r->ends))
+		return true;
 	return x.o.deadline_ns && clock_now() > x.o.deadline_ns;
 }
 
@@ -395,6 +399,13 @@ static unsigned int alternatives(struct node *n)
 	return nr;
 }
 
+static bool no_memory(struct explore_result *r)
+{
+	r->end = EXPLORE_CONFUSED;
+	snprintf(r->what, sizeof(r->what), "out of memory");
+	return false;
+}
+
 /* Forward to the end of a schedule, or to a state that was seen. false: stop searching. */
 static bool forward(struct explore_result *r)
 {
@@ -406,11 +417,8 @@ static bool forward(struct explore_result *r)
 		if (x.live.current < x.p.nr) {
 			enum event ev = explore_resume();
 
-			if (x.out_of_memory) {
-				r->end = EXPLORE_CONFUSED;
-				snprintf(r->what, sizeof(r->what), "out of memory");
-				return false;
-			}
+			if (x.out_of_memory)
+				return no_memory(r);
 			if (ev == EV_GREW) {
 				r->end = EXPLORE_CONFUSED;	/* search() starts over */
 				r->what[0] = 0;
@@ -506,13 +514,28 @@ static void forget(void)
 	nr_seen = 0;
 }
 
-void explore_search(const struct explore_options *o, struct explore_result *r)
+/* Nothing went past the hooks, or what was searched means nothing. */
+static void check_intact(struct explore_result *r)
 {
 	const void *where;
 
+	if (r->end == EXPLORE_CONFUSED || memory_intact(&where))
+		return;
+	r->end = EXPLORE_CONFUSED;
+	snprintf(r->what, sizeof(r->what), "memory at %p was written unseen", where);
+}
+
+void explore_search(const struct explore_options *o, struct explore_result *r)
+{
 	memset(r, 0, sizeof(*r));
 	x.o = *o;
 	x.every_access = false;
+	if (o->bound > EXPLORE_BOUND_MAX && o->bound != UINT_MAX) {
+		r->end = EXPLORE_CONFUSED;
+		snprintf(r->what, sizeof(r->what), "a bound above %u, which none of the keys holds",
+			 EXPLORE_BOUND_MAX);
+		return;
+	}
 again:
 	sharing_restart();
 	forget();
@@ -525,10 +548,7 @@ again:
 	explore_unwind();
 	if (r->end == EXPLORE_CONFUSED && !r->what[0])
 		goto again;
-	if (!memory_intact(&where) && r->end != EXPLORE_CONFUSED) {
-		r->end = EXPLORE_CONFUSED;
-		snprintf(r->what, sizeof(r->what), "memory at %p was written unseen", where);
-	}
+	check_intact(r);
 	r->whole = r->end == EXPLORE_EXHAUSTED && !cut;
 }
 
@@ -541,7 +561,19 @@ static uint64_t draw(void)
 	return mix(rng += 0x9E3779B97F4A7C15ull, 7);
 }
 
-/* One schedule; its length in steps, 0 when something ended it. */
+/* The current CPU to its next step, choices drawn. */
+static void random_step(void)
+{
+	unsigned int cpu = x.live.current;
+
+	while (explore_resume() == EV_CHOOSE) {
+		x.choice = draw() % x.choices;
+		explore_decide(-1, x.choice);
+		turn_to(cpu);
+	}
+}
+
+/* One schedule, of about @length steps; its length, if nothing ended it (x.event, r->end). */
 static uint64_t one_random(struct explore_result *r, uint64_t length)
 {
 	uint64_t change[16];
@@ -572,15 +604,11 @@ static uint64_t one_random(struct explore_result *r, uint64_t length)
 			if (change[i] == x.live.depth && low < 999)
 				prio[k] = 999 - ++low;
 		turn_to(k);
-		if (explore_resume() == EV_GREW)
+		random_step();
+		if (x.out_of_memory)
+			return no_memory(r);
+		if (x.event == EV_GREW)
 			return 0;
-		while (x.event == EV_CHOOSE) {
-			x.choice = draw() % x.choices;
-			explore_decide(-1, x.choice);
-			turn_to(k);
-			if (explore_resume() == EV_GREW)
-				return 0;
-		}
 		r->steps++;
 		x.live.depth++;
 		what = explore_check();
@@ -594,27 +622,28 @@ static uint64_t one_random(struct explore_result *r, uint64_t length)
 void explore_random(const struct explore_options *o, uint64_t seed, uint64_t runs,
 		    struct explore_result *r)
 {
-	uint64_t length = 100, n;
+	uint64_t length = 100, len, n;
 
 	memset(r, 0, sizeof(*r));
 	x.o = *o;
 	x.every_access = false;
 	r->end = EXPLORE_EXHAUSTED;
 	for (n = 0; n < runs && r->end == EXPLORE_EXHAUSTED; n++) {
-		uint64_t len;
-
-		sharing_restart();
-		rng = seed + n;
-		len = one_random(r, length);
-		explore_unwind();
-		if (x.out_of_memory)
-			r->end = EXPLORE_CONFUSED;
-		else if (o->deadline_ns && clock_now() > o->deadline_ns)
-			r->end = r->end == EXPLORE_EXHAUSTED ? EXPLORE_TIME : r->end;
+		/* Shared bytes that come up in it are scheduling points from now on: again. */
+		do {
+			sharing_restart();
+			rng = seed + n;
+			len = one_random(r, length);
+			explore_unwind();
+		} while (x.event == EV_GREW && r->end == EXPLORE_EXHAUSTED);
+		if (r->end != EXPLORE_EXHAUSTED)
+			break;
+		r->ends++;
 		if (len > length)
 			length = len;
-		r->ends += len != 0;
-		if (o->tick && !(n & 0xff))
-			o->tick(r->steps, r->ends);
+		if ((o->deadline_ns && clock_now() > o->deadline_ns) ||
+		    (o->tick && !(n & 0xf) && o->tick(r->steps, r->ends)))
+			r->end = EXPLORE_TIME;
 	}
+	check_intact(r);
 }

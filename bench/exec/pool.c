@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define MAX_CPUS 256
+#define PATIENCE 10	/* seconds until who was asked to end is made to */
 
 struct worker {
 	pid_t pid;
@@ -33,6 +34,11 @@ static void on_signal(int sig)
 	stopped = 1;
 }
 
+bool pool_stopped(void)
+{
+	return stopped;
+}
+
 unsigned int pool_cpus(void)
 {
 	cpu_set_t set;
@@ -47,6 +53,7 @@ static void child(const struct pool *p, size_t i, int fd)
 	json_t *j;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A terminal sends it to all; the parent says by SIGTERM, whose handler is still there. */
 	signal(SIGINT, SIG_IGN);
 	j = p->job(p->ctx, i);
 	if (!out || !j || json_dumpf(j, out, JSON_COMPACT | JSON_REAL_PRECISION(12)) ||
@@ -114,15 +121,21 @@ static void finish(const struct pool *p, struct worker *w)
 	json_decref(j);
 }
 
-static void tell(const struct pool *p, size_t done, const struct timespec *from)
+static double since(const struct timespec *from)
 {
 	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
+}
+
+static void tell(const struct pool *p, size_t done, const struct timespec *from)
+{
 	double spent;
 
 	if (!p->what || !done)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	spent = (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
+	spent = since(from);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K[%zu/%zu] %s, %.0f s left%s", done, p->nr, p->what,
 			spent / (double)done * (double)(p->nr - done), done == p->nr ? "\r\033[K" : "");
@@ -145,16 +158,28 @@ static int fill(const struct pool *p, struct worker *w, unsigned int cpus, size_
 	return ret;
 }
 
+static void end_all(const struct pool *p, const struct worker *w, unsigned int cpus,
+		    const struct timespec *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < cpus; i++)
+		if (w[i].pid)
+			kill(w[i].pid, p->ask && since(from) < PATIENCE ? SIGTERM : SIGKILL);
+}
+
 int pool_run(const struct pool *p)
 {
 	struct sigaction sa = { .sa_handler = on_signal }, old_int, old_term;
-	unsigned int cpus = pool_cpus(), i, n;
+	unsigned int cpus = p->jobs ? p->jobs : pool_cpus(), i, n;
 	struct worker w[MAX_CPUS] = { 0 };
 	struct pollfd fd[MAX_CPUS];
 	size_t next = 0, done = 0;
-	struct timespec from;
+	struct timespec from, asked = { 0 };
 	int ret = 0;
 
+	if (cpus > MAX_CPUS)
+		cpus = MAX_CPUS;
 	stopped = 0;
 	sigaction(SIGINT, &sa, &old_int);
 	sigaction(SIGTERM, &sa, &old_term);
@@ -170,9 +195,12 @@ int pool_run(const struct pool *p)
 			break;
 		if (poll(fd, cpus, 500) < 0 && errno != EINTR)
 			break;
+		if (stopped) {
+			if (!asked.tv_sec)
+				clock_gettime(CLOCK_MONOTONIC, &asked);
+			end_all(p, w, cpus, &asked);
+		}
 		for (i = 0; i < cpus; i++) {
-			if (stopped && w[i].pid)
-				kill(w[i].pid, SIGKILL);
 			if (!w[i].pid || !fd[i].revents || !more(&w[i]))
 				continue;
 			finish(p, &w[i]);

@@ -19,10 +19,14 @@ struct pool {
 	bool (*skip)(void *ctx, size_t i);	/* may be NULL */
 	void *ctx;
 	const char *what;	/* for progress on stderr; NULL: quiet */
+	unsigned int jobs;	/* at a time; 0: as many as there are CPUs */
+	bool ask;		/* jobs look at pool_stopped(), and answer with what they have */
 };
 
 /* CPUs that this process may use. */
 unsigned int pool_cpus(void);
+/* Has SIGINT or SIGTERM come? In the parent and in jobs; what the parent gets, jobs do too. */
+bool pool_stopped(void);
 /* Run all jobs. 0; -EINTR after SIGINT or SIGTERM; -errno when no process can be made. */
 int pool_run(const struct pool *p);
 

@@ -91,4 +91,58 @@ static inline struct explore_program program(unsigned int nr, void (*body)(void 
 
 static struct explore_result result;
 
+/* ------------------------------------------------------------- sets of hashes */
+
+#define SET_SIZE (1u << 17)
+
+struct set {
+	uint64_t at[SET_SIZE];
+	unsigned int nr;
+};
+
+static inline uint64_t stir(uint64_t a, uint64_t b)
+{
+	uint64_t z = a * 0x9E3779B97F4A7C15ull + b;
+
+	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+	return z ^ z >> 27;
+}
+
+/* Is it new there? */
+static inline bool put_in(struct set *s, uint64_t v)
+{
+	unsigned int i;
+
+	v |= 1;
+	for (i = v >> 20 & (SET_SIZE - 1); s->at[i]; i = (i + 1) & (SET_SIZE - 1))
+		if (s->at[i] == v)
+			return false;
+	s->at[i] = v;
+	if (++s->nr == SET_SIZE / 2)
+		abort();
+	return true;
+}
+
+static inline bool is_in(const struct set *s, uint64_t v)
+{
+	unsigned int i;
+
+	for (i = v >> 20 & (SET_SIZE - 1); s->at[i]; i = (i + 1) & (SET_SIZE - 1))
+		if (s->at[i] == v)
+			return true;
+	return false;
+}
+
+static inline bool same(const struct set *a, const struct set *b)
+{
+	unsigned int i;
+
+	if (a->nr != b->nr)
+		return false;
+	for (i = 0; i < SET_SIZE; i++)
+		if (a->at[i] && !is_in(b, a->at[i]))
+			return false;
+	return true;
+}
+
 #endif

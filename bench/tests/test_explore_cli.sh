@@ -81,14 +81,59 @@ strip() {
 	sed 's/ *[0-9.]* *$//' "$1"
 }
 check 'twice the same' [ "$(strip "$tmp/out")" = "$(strip "$tmp/before")" ]
-explore --strategy global --scenario three --memory tso --bound 50 --seconds 1 --random 0
+explore --strategy global --scenario three --memory tso --bound 14 --seconds 1 --random 0
 check 'not exhausted, exit 5' [ $status -eq 5 ]
-check 'not exhausted, and says so' says 'NOT exhausted to preemption bound 50' "$tmp/out"
+check 'not exhausted, and says so' says 'NOT exhausted to preemption bound 14' "$tmp/out"
+# The search tells no more preemptions apart.
+explore --strategy global --scenario three --bound 15
+check 'a bound too large, exit 2' [ $status -eq 2 ]
+check 'a bound too large, one line' one_line
+check 'a bound too large, and what would be right' says 'from 0 to 14' "$tmp/err"
+# Its random schedules come upon bytes that its search did not see shared: none is dropped.
+explore --quiet --strategy rwlock --scenario cross --memory sc --bound 0 --random 200
+check 'random schedules, exit 0' [ $status -eq 0 ]
+check 'all random schedules are run' says '^rwlock  *cross  *sc  *0  *[0-9]*  *[0-9]*  *200 ' "$tmp/out"
+check 'a full disk, exit 3' bash -c "$dpamt explore --quiet --strategy lockless --scenario first \
+	--memory sc --bound 0 --random 0 2>'$tmp/err' >/dev/full; [ \$? -eq 3 ]"
+check 'a full disk is named' says 'No space left' "$tmp/err"
+explore --quiet --out /dev/null/there --strategy v3 --scenario last --memory sc
+check 'a schedule that cannot be kept, exit 1' [ $status -eq 1 ]
+check 'a schedule that cannot be kept, and why' says 'could not be kept: .*Not a directory' "$tmp/out"
 explore --strategy static
 check 'nothing to explore, exit 4' [ $status -eq 4 ]
 explore --scenario nowhere
 check 'an unknown scenario, exit 2' [ $status -eq 2 ]
 check 'an unknown scenario, one line' one_line
+
+# Started, and well in its search: hours would not end it. @pid, and that of its @child.
+begin() {
+	"$dpamt" explore --quiet --out "$tmp" --strategy global --scenario first,three --memory tso \
+		--bound 14 --seconds 10000 --random 0 >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	child=''
+	while [ -z "$child" ] && kill -0 $pid 2>/dev/null; do
+		read -r child <"/proc/$pid/task/$pid/children"
+	done
+	sleep 1
+}
+
+for signal in TERM INT; do
+	begin
+	kill -s $signal $pid
+	wait $pid
+	status=$?
+	check "SIG$signal, exit 5" [ $status -eq 5 ]
+	check "SIG$signal, and says so" says 'interrupted, NOT exhausted to preemption bound 14$' "$tmp/out"
+	check "SIG$signal, what was reached is there" says '^global  *[a-z]*  *tso' "$tmp/out"
+	check "SIG$signal, nobody is left" [ -n "$child" -a ! -d "/proc/${child:-self}" ]
+done
+begin
+kill -s KILL $pid
+wait $pid 2>/dev/null
+for _ in {1..100}; do
+	[ -d "/proc/$child" ] && sleep 0.1
+done
+check 'SIGKILL, nobody is left' [ -n "$child" -a ! -d "/proc/${child:-self}" ]
 
 echo "test_explore_cli: $passed passed, $failed failed"
 [ $failed -eq 0 ]

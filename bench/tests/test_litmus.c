@@ -336,6 +336,104 @@ static void plain_after_message(void *arg, unsigned int cpu)
 }
 
 /*
+ * The same algorithms without a check of their own, and with no wait that may last for ever: all
+ * that can happen. The sets were found by another enumerator than the explorer: by trying each
+ * step, and each store becoming visible, in each state.
+ */
+
+/* How many others were inside, by an addition to a counter of who is. */
+static uint32_t section(void)
+{
+	uint32_t others = add(4, 1);
+
+	add(4, -1u);
+	return others;
+}
+
+/* 0: gave up; 1: was alone inside; 2: was not. */
+static void dekker_outcome(unsigned int cpu, bool fenced)
+{
+	set(cpu, 1);
+	if (fenced)
+		fence();
+	if (get(!cpu))
+		return;
+	out(cpu, 1 + section());
+	set(cpu, 0);
+}
+
+static void dekker_all(void *arg, unsigned int cpu)
+{
+	dekker_outcome(cpu, false);
+}
+
+static void dekker_fenced_all(void *arg, unsigned int cpu)
+{
+	dekker_outcome(cpu, true);
+}
+
+/* The ticket; 8 more: was not alone inside. */
+static void ticket_lock_all(void *arg, unsigned int cpu)
+{
+	uint32_t ticket = add(0, 1);
+
+	wait_for(1, ticket);
+	out(cpu, ticket + 8 * section());
+	set(1, ticket + 1);
+}
+
+/* 4 times the ticket; 1 more: was alone inside; 2 more: was not. Who is not next gives up. */
+static void broken_ticket_lock_all(void *arg, unsigned int cpu)
+{
+	uint32_t ticket = get(0);
+
+	set(0, ticket + 1);
+	if (get(1) != ticket) {
+		out(cpu, 4 * ticket);
+		return;
+	}
+	out(cpu, 4 * ticket + 1 + section());
+	set(1, ticket + 1);
+}
+
+/* What CPU 0 popped, what CPU 1 kept, the top, what lies below 1 and below 2. */
+static const char *collect_stack(void *arg)
+{
+	add_outcome(m.out[0] | m.out[1] << 4 | m.v[0] << 8 | m.v[1] << 12 | m.v[2] << 16);
+	return NULL;
+}
+
+static void test_outcomes(void)
+{
+	struct explore_program p = program(2, aba);
+	const uint32_t *either;
+
+	test_current = "dekker, outcomes";
+	litmus(2, dekker_all, SET(0x00, 0x01, 0x10, 0x11),
+	       SET(0x00, 0x01, 0x10, 0x11, 0x12, 0x21));
+	test_current = "dekker with fences, outcomes";
+	either = SET(0x00, 0x01, 0x10, 0x11);
+	litmus(2, dekker_fenced_all, either, either);
+	test_current = "ticket lock, outcomes";
+	either = SET(0x01, 0x10);
+	litmus(2, ticket_lock_all, either, either);
+	test_current = "broken ticket lock, outcomes";
+	either = SET(0x01, 0x10, 0x11, 0x12, 0x14, 0x15, 0x21, 0x41, 0x51);
+	litmus(2, broken_ticket_lock_all, either, either);
+	test_current = "ABA, outcomes";
+	/* 0x221 is the ABA: node 2 is kept, and on the stack. */
+	either = SET(0x0021, 0x0102, 0x0120, 0x0221, 0x2201);
+	m.v[0] = 1;
+	m.v[1] = 2;
+	p.end = collect_stack;
+	CHECK(explore_open(&p));
+	expect(EXPLORE_SC, either);
+	expect(EXPLORE_TSO, either);
+	explore_close();
+	m.v[0] = m.v[1] = 0;
+}
+
+/*
  * Broken from bound @first on, if it is broken at all (@what), as found with and
  * without reduction; the schedule shows it again.
  */
@@ -418,6 +516,7 @@ int main(void)
 {
 	test_begin("test_litmus");
 	test_litmus();
+	test_outcomes();
 	test_algorithms();
 	return test_end();
 }
