@@ -157,9 +157,11 @@ static void write_lines(FILE *f, const struct calibration *c)
 	local = ps[LINE_local];
 	fprintf(f, "\n[line]\n");
 	own_line(f, "read_hit", ps[LINE_read_hit],
-		 "measured: what a load adds to a cmpxchg on the same line, mean of one word and 1024");
+		 "measured: what a load adds to a cmpxchg on another word, 1024 words in turn");
+	own_line(f, "reload", ps[LINE_reload],
+		 "measured: what a load adds to the cmpxchg before it on the same word");
 	own_line(f, "write_hit", ps[LINE_write_hit],
-		 "measured: what a store adds between locked adds");
+		 "measured: half of what a load and two stores between locked adds add, less the load");
 	own_line(f, "rmw_hit", ps[LINE_rmw_hit], "measured: locked add on an own line");
 	line(f, "shared", local, local / 2, local, "derived: as local");
 	if (c->threads > 1) {
@@ -189,7 +191,8 @@ static void write_lines(FILE *f, const struct calibration *c)
 	line(f, "keep", ps[LINE_keep], 0, 2 * ps[LINE_keep], text);
 	line(f, "spread", ps[LINE_spread], 0, 2 * ps[LINE_spread],
 	     "measured: half of what lies between the quartiles of that turn over the lines");
-	snprintf(text, sizeof(text), "measured: one read of the clock (%s)", clock_name());
+	snprintf(text, sizeof(text), "measured: half of what waiting for a free lock adds to taking it (clock: %s)",
+		 clock_name());
 	own_line(f, "clock", ps[LINE_clock], text);
 }
 

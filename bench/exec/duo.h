@@ -18,7 +18,7 @@
 #define DUO_CHUNK 8u	/* bursts */
 #define DUO_CHUNKS 64u
 #define DUO_ENOUGH 16u	/* chunks that count */
-#define DUO_TRIES 20
+#define DUO_TRIES 50
 
 struct duo_progress {
 	u64 bursts;

@@ -28,6 +28,8 @@ struct sim_cpu {
 	struct context context;
 	uint64_t now, queued;
 	uint64_t drained;	/* when the last store has landed */
+	const volatile void *changed;	/* by its last locked instruction */
+	uint64_t busy;		/* until when it executes what stands before its next locked instruction */
 	const struct exec_ops *host, *strategy;	/* while it does not run */
 	uint16_t next_waiter;	/* for the same line, plus one */
 	bool idle;		/* waits for an event */
@@ -180,7 +182,9 @@ void sim_charge(uint64_t ps)
 
 void sim_charge_clock(void)
 {
-	sim.cpu[sim.current].now += sim.lines.ps[LINE_clock];
+	struct sim_cpu *c = &sim.cpu[sim.current];
+
+	c->busy = (c->busy > c->now ? c->busy : c->now) + sim.lines.ps[LINE_clock];
 }
 
 void sim_in_call(bool in)
@@ -261,16 +265,6 @@ static void wake(struct sim_line *line, uint64_t at)
 	}
 }
 
-/* A store behind others that have not landed yet: nobody has the line from this CPU before @at. */
-static void land_later(struct sim_line *line, uint64_t at, struct sim_access *a)
-{
-	a->visible = at;
-	if (sim_owner(line) == sim.current && line->free_at < at) {
-		line->free_at = at;
-		line->prev = 0;
-	}
-}
-
 static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
 		      int order, const void *pc)
 {
@@ -298,15 +292,26 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	sim_line_access(&sim.lines, line, sim.current,
 			kind == SHIM_READ ? SIM_READ : kind == SHIM_WRITE ? SIM_WRITE : SIM_RMW,
 			c->now, &a);
-	c->now = c->in_call ? c->now + a.queued : a.done;
+	if (kind == SHIM_READ && !a.moved && addr == c->changed)
+		a.done += sim.lines.ps[LINE_reload] - sim.lines.ps[LINE_read_hit];
+	if (kind != SHIM_READ && kind != SHIM_WRITE) {
+		c->changed = addr;
+		if (a.done < c->busy)
+			a.done = c->busy;
+	}
+	c->now = c->in_call ? c->now + a.queued : kind == SHIM_WRITE ? a.visible : a.done;
 	c->queued += a.queued;
-	if (a.moved && kind != SHIM_WRITE)
+	/*
+	 * What it reads and writes is what the line holds when it is there. A store does not
+	 * hold up a real CPU, but it is made then, too, and the next locked instruction
+	 * waits for it anyway.
+	 */
+	if (a.moved)
 		sim_sync();
 	if (kind == SHIM_READ)
 		return;
-	if (a.visible < c->drained)
-		land_later(line, c->drained, &a);
-	c->drained = a.visible;
+	if (a.visible > c->drained)
+		c->drained = a.visible;
 	if (line->waiters)
 		wake(line, a.visible);
 }

@@ -3,9 +3,9 @@
  * Virtual time: CPUs of a simulated machine as fibers, each with a clock of its
  * own, in picoseconds. Before a CPU touches a line that it shares with others it
  * lets every CPU whose clock is behind go first, so shared accesses happen in the
- * order of time; on lines that only it has touched it runs ahead. A load and a locked
- * instruction happen when the line is there, not when it is asked for: what its owner does
- * meanwhile they see. Stores are seen in their order (TSO). Ties go to the
+ * order of time; on lines that only it has touched it runs ahead. An access happens when
+ * the line is there, not when it is asked for: it sees what the owner does
+ * meanwhile, and stores are seen in their order (TSO). Ties go to the
  * lower number: the same set-up gives the same run.
  *
  * One simulation at a time per process.
@@ -52,7 +52,10 @@ uint64_t sim_now(void);
 void sim_spend(uint64_t ps);
 /* The same, and nobody goes first: for parts of a block. */
 void sim_charge(uint64_t ps);
-/* It reads the clock. */
+/*
+ * It reads the clock. The core runs ahead meanwhile: the line of its next locked instruction
+ * is asked for already, but that instruction ends no sooner.
+ */
 void sim_charge_clock(void);
 void sim_sync(void);
 /* Nothing to do until @at, or until somebody calls sim_wake_idle(). UINT64_MAX: no time. */

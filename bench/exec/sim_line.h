@@ -16,8 +16,7 @@
  * evenly, for every transfer: CPUs with fixed times would fall into step for ever, and
  * what they pay would hang on the last ps of a constant.
  *
- * A store that finds the line elsewhere does not stop the CPU: it waits in
- * the store buffer, and the next locked instruction waits for it.
+ * A store that finds the line elsewhere is made (@visible) when the line is there.
  *
  * One owner of all state, no locks: one thread simulates one machine.
  */

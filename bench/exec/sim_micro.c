@@ -23,7 +23,9 @@ int sim_micro(const struct machine *m, const char *strategy, struct sim_micro *o
 
 struct micro {
 	struct world w;
-	struct pamt_cache cache[2];
+	struct {
+		struct pamt_cache cache __aligned(SMP_CACHE_BYTES);
+	} own[2];
 	unsigned long first[2], words;
 	u64 ps[2];
 };
@@ -41,7 +43,7 @@ static void body(void *arg, unsigned int cpu)
 			start = sim_now();
 		unsigned long word = x->first[cpu] + i % x->words;
 
-		ops->get(&x->w.pamt, word, &x->cache[cpu]);
+		ops->get(&x->w.pamt, word, &x->own[cpu].cache);
 		ops->put(&x->w.pamt, word);
 	}
 	x->ps[cpu] = (sim_now() - start) / ROUNDS;
@@ -68,7 +70,7 @@ static int loops(struct micro *x, const struct machine *m, char *base, struct si
 	int ret = 0;
 
 	for (cpu = 0; cpu < 2 && !ret; cpu++)
-		ret = world_topup(&x->w, &x->cache[cpu], 8);
+		ret = world_topup(&x->w, &x->own[cpu].cache, 8);
 	for (i = 0; i < COST_WORDS && !ret; i++)
 		ret = x->w.pamt.ops->get(&x->w.pamt, i, NULL);
 	x->words = COST_WORDS;
@@ -89,7 +91,7 @@ static int loops(struct micro *x, const struct machine *m, char *base, struct si
 	for (i = 0; i < COST_WORDS && !ret; i++)
 		x->w.pamt.ops->put(&x->w.pamt, i);
 	for (cpu = 0; cpu < 2; cpu++)
-		world_cache_drain(&x->w, &x->cache[cpu]);
+		world_cache_drain(&x->w, &x->own[cpu].cache);
 	return ret;
 }
 

@@ -18,6 +18,7 @@
 
 #include "exec/duo.h"
 #include "measure/clock.h"
+#include "pamt/pamt.h"
 #include "shim_runtime.h"
 
 #define LOOPS 8192u
@@ -33,6 +34,12 @@ struct words {
 	spinlock_t lock __aligned(128);
 	u64 data __aligned(128);
 	atomic_t here __aligned(128);
+};
+
+/* All that waiting needs of a strategy. */
+struct lone_lock {
+	struct pamt pamt;
+	struct pamt_lock lock;
 };
 
 static u64 per_loop(u64 ns, u64 loops)
@@ -61,7 +68,7 @@ static noinline u64 loop_rmw(struct words *w)
 /*
  * What a load in front of a cmpxchg on the same line adds to it, in the way that a count
  * is taken and dropped, on @words words in turn: on one it waits for the cmpxchg
- * before it, on many it does not.
+ * before it (a reload), on many every other one does.
  */
 static noinline u64 loop_cas(atomic_t *word, unsigned int words)
 {
@@ -82,27 +89,44 @@ static noinline u64 loop_cas(atomic_t *word, unsigned int words)
 	return per_loop(clock_ns() - t, LOOPS);
 }
 
-/* What a store between locked instructions adds to them, as unlocking does. */
-static noinline u64 loop_rmw_store(struct words *w)
+/* A locked section without its contention: one load and two stores between locked instructions. */
+static noinline u64 loop_section(struct words *w)
 {
 	u64 t = clock_ns();
 	unsigned int i;
 
 	for (i = 0; i < LOOPS; i++) {
 		atomic_inc(&w->word[0]);
-		WRITE_ONCE(w->data, i);
+		WRITE_ONCE(w->data, READ_ONCE(w->data) + 1);
+		WRITE_ONCE(w->lock.val, 0);
 	}
 	return per_loop(clock_ns() - t, LOOPS);
 }
 
-static noinline u64 loop_clock(void)
+/*
+ * A slow path reads the clock twice for each time that it notes. What it takes to wait for
+ * a lock that is free, beyond taking it, is two reads with all that goes with them.
+ */
+static noinline u64 loop_wait(struct pamt *p, struct pamt_lock *l)
 {
 	u64 t = clock_ns();
 	unsigned int i;
 
 	for (i = 0; i < LOOPS; i++) {
-		(void)clock_ns();
-		barrier();
+		pamt_lock_slow(p, l, i);
+		pamt_unlock(l);
+	}
+	return per_loop(clock_ns() - t, LOOPS);
+}
+
+static noinline u64 loop_lock(struct pamt *p, struct pamt_lock *l)
+{
+	u64 t = clock_ns();
+	unsigned int i;
+
+	for (i = 0; i < LOOPS; i++) {
+		pamt_lock(p, l, i);
+		pamt_unlock(l);
 	}
 	return per_loop(clock_ns() - t, LOOPS);
 }
@@ -129,28 +153,38 @@ int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int ro
 {
 	struct words *w = shim_zalloc(sizeof(*w));
 	atomic_t *word = shim_zalloc(WORDS * sizeof(*word));
+	struct lone_lock *p = shim_zalloc(sizeof(*p));
 	char *mem = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	u64 cas[2] = { 0 }, both = 0;
+	u64 cas[2] = { 0 }, section = 0, wait = 0, lock = 0;
 	char err[128];
 	unsigned int i;
-	int ret = w && word && mem != MAP_FAILED ? 0 : -ENOMEM;
+	int ret = -ENOMEM;
 
 	memset(out, 0, sizeof(*out));
-	if (!ret)
+	if (p)
+		p->pamt.stats = alloc_percpu(struct pamt_stats);
+	if (w && word && p && p->pamt.stats && mem != MAP_FAILED)
 		ret = topology_bind(t, a, err, sizeof(err));
 	for (i = 0; i < rounds && !ret; i++) {
 		keep_least(&out->rmw, loop_rmw(w));
 		keep_least(&cas[0], loop_cas(word, 1));
 		keep_least(&cas[1], loop_cas(word, WORDS));
-		keep_least(&both, loop_rmw_store(w));
-		keep_least(&out->clock, loop_clock());
+		keep_least(&section, loop_section(w));
+		keep_least(&wait, loop_wait(&p->pamt, &p->lock));
+		keep_least(&lock, loop_lock(&p->pamt, &p->lock));
 	}
 	for (i = 0; i < 1 + rounds / 100 && !ret; i++)
 		keep_least(&out->memory, loop_memory(mem));
-	out->read = cas[0] + cas[1] > 2 * out->rmw ? (cas[0] + cas[1]) / 2 - out->rmw : 0;
-	out->write = both > out->rmw ? both - out->rmw : 0;
+	out->reload = cas[0] > out->rmw ? cas[0] - out->rmw : 0;
+	/* On many words every other load is a reload. */
+	out->read = 2 * cas[1] > cas[0] + out->rmw ? 2 * cas[1] - cas[0] - out->rmw : 0;
+	out->clock = wait > lock ? (wait - lock) / 2 : 0;
+	out->write = section > out->rmw + out->read ? (section - out->rmw - out->read) / 2 : 0;
 	if (mem != MAP_FAILED)
 		munmap(mem, MEMORY_BYTES);
+	if (p)
+		free_percpu(p->pamt.stats);
+	shim_free(p);
 	shim_free(word);
 	shim_free(w);
 	return ret;
@@ -186,7 +220,7 @@ static void lock_both(struct duo *d, unsigned int id, unsigned int n)
 	(void)id;
 	while (n--) {
 		spin_lock(&w->lock);
-		w->data++;
+		WRITE_ONCE(w->data, READ_ONCE(w->data) + 1);
 		spin_unlock(&w->lock);
 	}
 }
@@ -357,7 +391,8 @@ void twin_constants(const struct twin_lines *l, const struct twin_pair *p, u64 *
 	u64 rmw = most(l->rmw, p->transfer), keep = 2 * p->transfer * rmw / p->contended;
 
 	memset(ps, 0, LINE_NR * sizeof(*ps));
-	ps[LINE_read_hit] = most(l->read, rmw);
+	ps[LINE_reload] = most(l->reload, rmw);
+	ps[LINE_read_hit] = most(l->read, ps[LINE_reload]);
 	ps[LINE_write_hit] = most(l->write, rmw);
 	ps[LINE_rmw_hit] = rmw;
 	ps[LINE_shared] = ps[LINE_local] = p->transfer;

@@ -12,9 +12,9 @@
 
 /* ps; the least of many rounds, so what disturbs is left out. */
 struct twin_lines {
-	uint64_t read, write, rmw;	/* on an own line */
+	uint64_t read, reload, write, rmw;	/* on an own line; reload: right after rmw */
 	uint64_t memory;		/* load of a line that is in no cache */
-	uint64_t clock;
+	uint64_t clock;			/* a slow path's read of the clock, with its share of the statistics */
 };
 
 /* Two CPUs, in ps; means over lines. */

@@ -150,15 +150,18 @@ void world_cache_drain(struct world *w, struct pamt_cache *cache)
 		phys_free_kernel(&w->phys, cache->page[--cache->nr]);
 }
 
+/* Single accesses: a simulated CPU pays for what a get takes and returns, too. */
 int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
 {
 	struct world *w = world_of(p);
+	unsigned int nr = cache ? READ_ONCE(cache->nr) : 0;
 
 	if (w->hooks.fail_alloc && w->hooks.fail_alloc(w))
 		return -ENOMEM;
-	if (likely(cache && cache->nr >= 2)) {
-		pair->hpa[0] = cache->page[--cache->nr];
-		pair->hpa[1] = cache->page[--cache->nr];
+	if (likely(nr >= 2)) {
+		pair->hpa[0] = READ_ONCE(cache->page[nr - 1]);
+		pair->hpa[1] = READ_ONCE(cache->page[nr - 2]);
+		WRITE_ONCE(cache->nr, nr - 2);
 		return 0;
 	}
 	/* A cache was filled for all that its owner may need: it must not be short (R11). */
@@ -175,10 +178,12 @@ int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *
 void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
 {
 	struct world *w = world_of(p);
+	unsigned int nr = cache ? READ_ONCE(cache->nr) : WORLD_CACHE_PAGES;
 
-	if (likely(cache && cache->nr + 2 <= WORLD_CACHE_PAGES)) {
-		cache->page[cache->nr++] = pair->hpa[1];
-		cache->page[cache->nr++] = pair->hpa[0];
+	if (likely(nr + 2 <= WORLD_CACHE_PAGES)) {
+		WRITE_ONCE(cache->page[nr], pair->hpa[1]);
+		WRITE_ONCE(cache->page[nr + 1], pair->hpa[0]);
+		WRITE_ONCE(cache->nr, nr + 2);
 		return;
 	}
 	world_spend(w, COST_page_free);

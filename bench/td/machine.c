@@ -367,7 +367,8 @@ static int check_lines(const struct machine *m, const bool *seen, unsigned int l
 		       struct td_error *err)
 {
 	static const enum line_cost rising[][2] = {
-		{LINE_read_hit, LINE_rmw_hit}, {LINE_write_hit, LINE_rmw_hit},
+		{LINE_read_hit, LINE_reload},  {LINE_reload, LINE_rmw_hit},
+		{LINE_write_hit, LINE_rmw_hit},
 		{LINE_read_hit, LINE_shared},  {LINE_rmw_hit, LINE_local},
 		{LINE_sibling, LINE_local},    {LINE_local, LINE_remote},
 		{LINE_keep, LINE_local},       {LINE_spread, LINE_local},

@@ -70,6 +70,7 @@ enum cost {
 /* LINE(key, what it is): what an access to a cache line takes */
 #define MACHINE_LINES(LINE)                                                                   \
 	LINE(read_hit, "load of a line that the CPU holds")                                   \
+	LINE(reload, "load of a word that the CPU's last locked instruction was on")          \
 	LINE(write_hit, "store to a line that the CPU owns")                                  \
 	LINE(rmw_hit, "locked instruction on a line that the CPU owns")                       \
 	LINE(shared, "load of a line that others of the socket hold unmodified")              \
@@ -79,7 +80,7 @@ enum cost {
 	LINE(memory, "a line that no cache holds")                                            \
 	LINE(keep, "how long its owner goes on using a line that another one has asked for, mean")   \
 	LINE(spread, "how far a transfer inside a socket may be off its mean, evenly to both sides") \
-	LINE(clock, "reading the clock")
+	LINE(clock, "reading the clock in a slow path, with half of the note that is made of two")
 
 enum line_cost {
 #define LINE(key, what) LINE_##key,

@@ -35,7 +35,7 @@ static struct machine tiny(void)
 {
 	struct machine m = { .sockets = 2, .cores = 2, .threads = 2, .has_shape = true };
 	static const u64 ps[LINE_NR] = {
-		[LINE_read_hit] = 1, [LINE_write_hit] = 2, [LINE_rmw_hit] = 5, [LINE_shared] = 30,
+		[LINE_read_hit] = 1, [LINE_reload] = 1, [LINE_write_hit] = 2, [LINE_rmw_hit] = 5, [LINE_shared] = 30,
 		[LINE_sibling] = 8, [LINE_local] = 60, [LINE_remote] = 140, [LINE_memory] = 110,
 	};
 	unsigned int i;
