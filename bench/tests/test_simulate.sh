@@ -35,7 +35,7 @@ refuse 'has no [topology] and [line]' --machine published
 refuse 'one at a time' --sweep vcpus=1 --validate
 refuse 'loses waits' --sweep vcpus=1 --block
 refuse 'takes one workload' --workload fault-storm,boot-10x16g --sweep vcpus=1
-refuse 'no sweep to go on with' --sweep vcpus=1 --resume nowhere
+refuse 'no sweep "nowhere"' --sweep vcpus=1 --resume nowhere
 
 grid="--sweep vcpus=2:4,lone=0:100% --machine edge --quiet --strategy global,global-fast,lockless"
 # shellcheck disable=SC2086
