@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The simulated machine: what accesses to a line cost, where vCPUs sit, cells that hold
- * their invariants and repeat to the byte, block mode against full mode, and memory.
+ * their invariants and repeat to the byte, block mode against full mode, and memory;
+ * what sweeps and their map are made of.
  */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec/sim.h"
+#include "exec/pool.h"
 #include "exec/sweep.h"
+#include "report/map.h"
 #include "shim_exec.h"
 #include "tests/td_fixtures.h"
 
@@ -330,7 +337,8 @@ static void large(void)
 static void grids(void)
 {
 	static const char *const bad[] = { "", "vcpus=", "vcpus=3..2", "vcpus=0..4", "vcpus=1..9999",
-					   "lone=1..101%", "cores=1..2", "vcpus=4:4", "lone=a" };
+					   "lone=1..101%", "cores=1..2", "vcpus=4:4", "lone=a",
+					   "vcpus=1,vcpus=2", "lone=1,vcpus=2,lone=1" };
 	struct sweep_grid g;
 	char err[512];
 	unsigned int i;
@@ -343,8 +351,183 @@ static void grids(void)
 	CHECK_EQ(sweep_parse("vcpus=3:7", &g, err, sizeof(err)), 0);
 	CHECK_EQ(g.vcpus.nr, 2);
 	CHECK_EQ(g.lone.value[0], 50);
+	CHECK(!g.rounded);
+	/* Two TDs of 4, seven of 4, sixteen of 6. */
+	CHECK_EQ(sweep_parse("vcpus=8:9:31:100", &g, err, sizeof(err)), 0);
+	CHECK(g.rounded);
+	CHECK_EQ(g.vcpus.nr, 3);
+	CHECK_EQ(g.vcpus.value[0], 8);
+	CHECK_EQ(g.vcpus.value[1], 28);
+	CHECK_EQ(g.vcpus.value[2], 96);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK(sweep_parse(bad[i], &g, err, sizeof(err)) != 0);
+}
+
+/* What a cell does decides how long it is said to take, whatever its vCPUs. */
+static void estimates(void)
+{
+	static const char *const more[] = { "td.storm.lives=50" };
+	struct machine *m = machine("spr-2s");
+	struct workload *storm, *flips, *own;
+	struct td_error err;
+	char text[512];
+	double few, many, one, two;
+
+	CHECK_EQ(workload_load("fault-storm", workloads, &storm, &err), 0);
+	CHECK_EQ(workload_load("conversion-storm", workloads, &flips, &err), 0);
+	own = sweep_workload(storm, 16, 50, text, sizeof(text));
+	few = sweep_seconds(own, m);
+	CHECK_EQ(workload_set_all(own, more, 1, &err), 0);
+	many = sweep_seconds(own, m);
+	CHECK(many > 20 * few && many < 60 * few);
+	workload_free(own);
+	/* Who flips for ever does so as long as the others run. */
+	own = sweep_workload(flips, 4, 0, text, sizeof(text));
+	one = sweep_seconds(own, m);
+	workload_free(own);
+	own = sweep_workload(flips, 64, 0, text, sizeof(text));
+	two = sweep_seconds(own, m);
+	workload_free(own);
+	CHECK(one > few && two > 3 * one && isfinite(two));
+	workload_free(storm);
+	workload_free(flips);
+	machine_free(m);
+}
+
+/* Whoever takes the answers has no room for the third one: no more jobs begin. */
+struct jobs {
+	unsigned int ran, skipped;
+};
+
+static json_t *answer(void *ctx, size_t i)
+{
+	(void)ctx;
+	return i == 1 ? NULL : json_pack("{s:i}", "job", (int)i);
+}
+
+static int take(void *ctx, size_t i, const json_t *j)
+{
+	struct jobs *jobs = ctx;
+
+	CHECK(i == 1 ? !j : json_integer_value(json_object_get(j, "job")) == (json_int_t)i);
+	return ++jobs->ran == 3 ? -ENOSPC : 0;
+}
+
+static bool skip_even(void *ctx, size_t i)
+{
+	(void)ctx;
+	return i % 2 == 0;
+}
+
+static void pools(void)
+{
+	struct jobs jobs = { 0 };
+	struct pool_use use = { 0 };
+	struct pool p = { .nr = 200, .job = answer, .done = take, .ctx = &jobs, .use = &use };
+
+	CHECK_EQ(pool_run(&p), -ENOSPC);
+	/* Those that had answered already may still come. */
+	CHECK(jobs.ran >= 3 && jobs.ran <= 3 + pool_cpus());
+	CHECK(use.peak_kib > 0);
+	jobs.ran = 0;
+	p.nr = 4;
+	p.skip = skip_even;
+	CHECK_EQ(pool_run(&p), 0);
+	CHECK_EQ(jobs.ran, 2);
+}
+
+/* -------------------------------------------------------------------- map */
+
+static const char *const names[] = { "null", "global-fast", "lockless" };
+static const bool controls[] = { true, false, false };
+static const u64 axis_vcpus[] = { 4, 8, 16, 32 }, axis_lone[] = { 0 };
+
+/* One row of four cells: waiting of the baseline in percent; below 0: it failed. */
+static char *map_text(const double wait[4], bool baseline, u64 others)
+{
+	struct map_value value[4][3];
+	struct map m = {
+		.workload = "w", .machine = "m", .strategy = names, .control = controls,
+		.nr_strategies = 3, .vcpus = axis_vcpus, .lone = axis_lone, .nr_vcpus = 4,
+		.nr_lone = 1, .others = others, .value = value[0],
+		.baseline = baseline ? "global-fast" : "hashed",
+	};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		unsigned int cpus = axis_vcpus[i] + others > 20 ? 20 : axis_vcpus[i] + others;
+
+		value[i][0] = (struct map_value){ true, 0, 1, cpus };
+		value[i][1] = (struct map_value){ wait[i] >= 0, wait[i], 100, cpus };
+		value[i][2] = (struct map_value){ true, 0, i == 0 ? 99 : 50, cpus };
+	}
+	map_print(f, &m, "text");
+	fclose(f);
+	CHECK(size && text[size - 1] == '\n');
+	return text;
+}
+
+#define SAYS(text, words) CHECK(strstr(text, words))
+
+static void maps(void)
+{
+	static const double calm[] = { 0, 0.5, 1, 1 }, rising[] = { 0, 2, 3, 4 },
+			    gap[] = { 0, 2, 0.5, 4 }, broken[] = { 0, -1, 0, 0 },
+			    none[] = { -1, -1, -1, -1 };
+	char *t = map_text(calm, true, 0);
+
+	/* The control is cheaper and no candidate; 99 for 100 is no reason to change. */
+	SAYS(t, "global-fast is cheapest in 1, lockless is cheapest in 3.");
+	SAYS(t, "global-fast spends at most 1% of CPU time waiting in all of them.");
+	SAYS(t, "From 32 vCPUs on several take turns on each of the 20 CPUs.");
+	free(t);
+	t = map_text(rising, true, 0);
+	SAYS(t, "in 3 of them: with 0% of the pages in lone regions from 8 vCPUs on.");
+	free(t);
+	t = map_text(gap, true, 0);
+	SAYS(t, "in 2 of them: with 0% of the pages in lone regions at 8, 32 vCPUs.");
+	free(t);
+	t = map_text(broken, true, 0);
+	SAYS(t, "at most 1% of CPU time waiting in all of the 3 in which it ran.");
+	free(t);
+	t = map_text(none, true, 0);
+	SAYS(t, "lockless is cheapest in 4. Of global-fast no cell ran.");
+	free(t);
+	t = map_text(rising, false, 6);
+	CHECK(!strstr(t, "hashed"));
+	SAYS(t, "Beside the vCPUs of the table there are 6 of other TDs. From 16 vCPUs on");
+	free(t);
+}
+
+/* More script than a pipe holds, and nobody who reads it: an error, not the end of the process. */
+static void no_gnuplot(void)
+{
+	enum { SIDE = 300 };
+	struct map_value *value = calloc(SIDE * SIDE, sizeof(*value));
+	u64 *axis = calloc(SIDE, sizeof(*axis));
+	struct map m = {
+		.workload = "w", .machine = "m", .strategy = names + 1, .control = controls + 1,
+		.nr_strategies = 1, .vcpus = axis, .lone = axis, .nr_vcpus = SIDE, .nr_lone = SIDE,
+		.value = value, .baseline = "global-fast",
+	};
+	unsigned int i;
+	int status = 0;
+	pid_t pid;
+
+	for (i = 0; i < SIDE * SIDE; i++)
+		value[i] = (struct map_value){ true, 0, 1, 1 };
+	pid = fork();
+	if (!pid) {
+		setenv("PATH", "/nonexistent", 1);
+		_exit(map_svg(&m, ".") == -ENOENT ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	free(value);
+	free(axis);
 }
 
 int main(void)
@@ -355,6 +538,10 @@ int main(void)
 	TEST(in_order);
 	TEST(places);
 	TEST(grids);
+	TEST(estimates);
+	TEST(pools);
+	TEST(maps);
+	TEST(no_gnuplot);
 	TEST(repeats);
 	TEST(together);
 	TEST(strategies);
