@@ -47,7 +47,7 @@ refuse 'more than --limit 1' --sweep vcpus=16 --set td.storm.lives=100 --limit 1
 refuse_study() {
 	local text=$1 out
 	shift
-	out=$("$dpamt" simulate "$@" 2>&1 >/dev/null)
+	out=$(timeout 10 "$dpamt" simulate "$@" 2>&1 >/dev/null)
 	ok "exit of $*" "$?" 2
 	ok "text of $*" "$(printf '%s\n' "$out" | grep -cF -- "$text")" 1
 }
@@ -59,7 +59,7 @@ refuse_study '--workload: not with --validate' --validate --workload fault-storm
 refuse_study '--format: not with --measured' --measured --format csv
 for study in --sensitivity --validate --measured; do
 	refuse_study 'more than --limit 1' $study --limit 1
-	"$dpamt" simulate $study --dry-run >"$tmp/plan" 2>&1
+	timeout 10 "$dpamt" simulate $study --dry-run >"$tmp/plan" 2>&1
 	ok "dry run of $study" "$?" 0
 	ok "plan of $study" "$(grep -cE ', about [0-9]+ s on [0-9]+ CPUs$' "$tmp/plan")" 1
 	ok "only a plan of $study" "$(wc -l <"$tmp/plan")" 1
