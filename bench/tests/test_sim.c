@@ -574,6 +574,7 @@ int main(void)
 	test_begin("sim");
 	go_to_root(__FILE__);
 	TEST(lines);
+	TEST(drawn);
 	TEST(in_order);
 	TEST(waiting);
 	TEST(places);
