@@ -73,6 +73,8 @@ const char *const *machine_dirs(void);
  * after one line on stderr.
  */
 char *run_folder(const char *name, const char *out);
+/* The same of a sweep, which has a sweep.json; "latest" was begun last. */
+char *sweep_folder(const char *name, const char *out);
 
 struct result_run;
 /* run_folder() and result_load(). Returns 0, or an exit code after one line on stderr. */

@@ -80,7 +80,7 @@ enum option_type {
 	OPTION(SWEEP, "sweep", TEXT, "vcpus=A..B,lone=A..B%", NULL, 0, 0, NULL, ON_SIMULATE,       \
 	       "a grid of cells and the decision map; A..B is a ladder, A:B:C these values")       \
 	OPTION(LIMIT, "limit", COUNT, "SECONDS", "600", 1, 1000000, NULL, ON_SIMULATE,             \
-	       "refuse a sweep that would take longer")                                            \
+	       "refuse a study that would take longer")                                            \
 	OPTION(SENSITIVITY, "sensitivity", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,              \
 	       "each constant of the machine halved and doubled: a tornado table")                 \
 	OPTION(VALIDATE, "validate", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,                    \

@@ -69,9 +69,17 @@ const char *const *machine_dirs(void)
 	return find_dirs(dirs, "bench/machines", "machines");
 }
 
-static bool has_run(const char *dir, struct timespec *when)
+/* What a folder holds that is looked for by name. */
+struct holder {
+	const char *what, *file, *verb;
+};
+
+static const struct holder run_holder = { "run", "run.json", "dpamt run" };
+static const struct holder sweep_holder = { "sweep", "sweep.json", "dpamt simulate --sweep" };
+
+static bool holds(const struct holder *h, const char *dir, struct timespec *when)
 {
-	char *path = must_print("%s/run.json", dir);
+	char *path = must_print("%s/%s", dir, h->file);
 	struct stat st;
 	int ret = stat(path, &st);
 
@@ -87,7 +95,7 @@ static bool later(struct timespec a, struct timespec b)
 	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
 }
 
-static char *latest_run(const char *out)
+static char *latest(const struct holder *h, const char *out)
 {
 	struct timespec best = { 0 }, when;
 	char *found = NULL;
@@ -95,13 +103,13 @@ static char *latest_run(const char *out)
 	DIR *d = opendir(out);
 
 	if (!d) {
-		complain(0, "%s: %s; make a run first: dpamt run", out, strerror(errno));
+		complain(0, "%s: %s; make a %s first: %s", out, strerror(errno), h->what, h->verb);
 		return NULL;
 	}
 	while ((e = readdir(d))) {
 		char *dir = must_print("%s/%s", out, e->d_name);
 
-		if (e->d_name[0] != '.' && has_run(dir, &when) && (!found || later(when, best))) {
+		if (e->d_name[0] != '.' && holds(h, dir, &when) && (!found || later(when, best))) {
 			free(found);
 			found = dir;
 			best = when;
@@ -111,26 +119,36 @@ static char *latest_run(const char *out)
 	}
 	closedir(d);
 	if (!found)
-		complain(0, "%s: no run there; make one first: dpamt run", out);
+		complain(0, "%s: no %s there; make one first: %s", out, h->what, h->verb);
 	return found;
 }
 
-char *run_folder(const char *name, const char *out)
+static char *folder(const struct holder *h, const char *name, const char *out)
 {
 	struct timespec when;
 	char *dir;
 
 	if (!strcmp(name, "latest"))
-		return latest_run(out);
-	if (has_run(name, &when))
+		return latest(h, out);
+	if (holds(h, name, &when))
 		return must_copy(name);
 	dir = must_print("%s/%s", out, name);
-	if (has_run(dir, &when))
+	if (holds(h, dir, &when))
 		return dir;
-	complain(0, "no run \"%s\": neither %s nor %s has a run.json; valid: a run id, its folder, "
-		    "latest", name, name, dir);
+	complain(0, "no %s \"%s\": neither %s nor %s has a %s; valid: its id, its folder, latest",
+		 h->what, name, name, dir, h->file);
 	free(dir);
 	return NULL;
+}
+
+char *run_folder(const char *name, const char *out)
+{
+	return folder(&run_holder, name, out);
+}
+
+char *sweep_folder(const char *name, const char *out)
+{
+	return folder(&sweep_holder, name, out);
 }
 
 int run_open(const char *name, const char *out, struct result_run **run)

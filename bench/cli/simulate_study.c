@@ -43,9 +43,18 @@ static struct machine_cost *constant(struct machine *m, size_t i, const char **n
 	return &m->lines[i];
 }
 
+/* @a over @b; no number where there is nothing to relate to. */
+static double ratio(double a, double b)
+{
+	return b > 0 ? a / b : NAN;
+}
+
+/* How far a lever moves the waiting; the mean fault where nobody waits. */
 static double swing(const struct lever *l)
 {
-	return fmax(fabs(log(l->wait[0] > 0 ? l->wait[0] : 1)), fabs(log(l->wait[1] > 0 ? l->wait[1] : 1)));
+	const double *v = isnan(l->wait[0]) || isnan(l->wait[1]) ? l->fault : l->wait;
+
+	return fmax(fabs(log(v[0] > 0 ? v[0] : 1)), fabs(log(v[1] > 0 ? v[1] : 1)));
 }
 
 static int by_swing(const void *a, const void *b)
@@ -55,30 +64,98 @@ static int by_swing(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
-static void print_levers(const struct lever *l, size_t nr, bool csv)
+/* The table, and what it is relative to. */
+struct tornado {
+	const struct study *s;
+	struct lever *lever;
+	size_t nr;
+	const struct sweep_figures *base, *global;	/* the constants as they are */
+};
+
+static void print_ratio(double v, bool csv)
 {
+	if (isnan(v))
+		printf(csv ? "," : " %12s", "n/a");
+	else
+		printf(csv ? ",%.4f" : " %12.3f", v);
+}
+
+static void print_row(const char *name, const double wait[2], const double fault[2], bool csv)
+{
+	printf(csv ? "%s" : "%-16s", name);
+	for (int way = 0; way < 2; way++)
+		print_ratio(wait[way], csv);
+	for (int way = 0; way < 2; way++)
+		print_ratio(fault[way], csv);
+	printf("\n");
+}
+
+/* One strategy for the other is no halving: its figures stand in the columns of x2. */
+static void global_row(const struct tornado *t, double wait[2], double fault[2])
+{
+	wait[0] = fault[0] = NAN;
+	wait[1] = ratio(t->global->wait_ns, t->base->wait_ns);
+	fault[1] = ratio(t->global->fault_mean_ns, t->base->fault_mean_ns);
+}
+
+static void print_rows(const struct tornado *t, bool csv)
+{
+	double wait[2], fault[2];
+
 	if (csv)
 		printf("constant,wait_half,wait_double,fault_half,fault_double\n");
 	else
 		printf("%-16s %12s %12s %12s %12s\n%-16s %12s %12s %12s %12s\n", "constant", "waiting",
 		       "waiting", "mean fault", "mean fault", "", "x0.5", "x2", "x0.5", "x2");
-	for (size_t i = 0; i < nr; i++)
-		printf(csv ? "%s,%.4f,%.4f,%.4f,%.4f\n" : "%-16s %12.3f %12.3f %12.3f %12.3f\n",
-		       l[i].name, l[i].wait[0], l[i].wait[1], l[i].fault[0], l[i].fault[1]);
+	for (size_t i = 0; i < t->nr; i++)
+		print_row(t->lever[i].name, t->lever[i].wait, t->lever[i].fault, csv);
+	global_row(t, wait, fault);
+	print_row("strategy global", wait, fault, csv);
 }
 
-/* The row of another kind: one strategy for the other, all constants as they are. */
-static void print_global(const struct sweep_figures *g, const struct sweep_figures *fast, bool csv)
+static void print_tornado(const struct tornado *t)
 {
-	double wait = g->wait_ns / fast->wait_ns, fault = g->fault_mean_ns / fast->fault_mean_ns;
+	const struct sweep_figures *b = t->base;
 
-	if (csv)
-		printf("strategy global,,%.4f,,%.4f\n", wait, fault);
-	else
-		printf("%-16s %12s %12.3f %12s %12.3f\n", "strategy global", "", wait, "", fault);
-	if (!csv)
-		printf("\nstrategy global for global-fast: get and put per page %.1f ns against %.1f ns\n",
-		       g->pamt_ns_per_page, fast->pamt_ns_per_page);
+	printf("Sensitivity: %s under global-fast on %s (simulated), relative to the constants as they "
+	       "are:\n%.0f waits, %.3f ms of waiting (%.4f%% of CPU time), mean fault %.0f ns\n\n",
+	       t->s->workload->name, t->s->machine->name, b->wait_count, b->wait_ns / 1e6,
+	       b->wait_pct, b->fault_mean_ns);
+	print_rows(t, false);
+	if (!(b->wait_ns > 0))
+		printf("\nn/a: nobody waits with the constants as they are, so there is nothing to relate "
+		       "waiting to\n");
+	printf("\nstrategy global for global-fast: get and put per page %.1f ns against %.1f ns\n",
+	       t->global->pamt_ns_per_page, b->pamt_ns_per_page);
+}
+
+static json_t *real_or_null(double v)
+{
+	return isnan(v) ? json_null() : json_real(v);
+}
+
+static json_t *json_row(const char *name, const double wait[2], const double fault[2])
+{
+	return json_pack("{s:s,s:o,s:o,s:o,s:o}", "constant", name, "wait_half",
+			 real_or_null(wait[0]), "wait_double", real_or_null(wait[1]), "fault_half",
+			 real_or_null(fault[0]), "fault_double", real_or_null(fault[1]));
+}
+
+static json_t *tornado_json(const struct tornado *t)
+{
+	double wait[2], fault[2];
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < t->nr; i++)
+		json_array_append_new(rows, json_row(t->lever[i].name, t->lever[i].wait,
+						     t->lever[i].fault));
+	global_row(t, wait, fault);
+	json_array_append_new(rows, json_row("strategy global", wait, fault));
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "workload", t->s->workload->name, "machine",
+			 t->s->machine->name, "strategy", "global-fast", "wait_count",
+			 real_or_null(t->base->wait_count), "wait_total_ns",
+			 real_or_null(t->base->wait_ns), "fault_mean_ns",
+			 real_or_null(t->base->fault_mean_ns), "rows", rows);
 }
 
 static size_t make_levers(const struct machine *m, struct lever *l)
@@ -98,20 +175,65 @@ static size_t make_levers(const struct machine *m, struct lever *l)
 	return nr;
 }
 
+/* The first cell that failed: with which constants, and how. Two a lever, then @t's base and global. */
+static int judge_cells(const struct tornado *t, const struct sweep_figures *f)
+{
+	for (size_t i = 0; i < 2 * t->nr + 2; i++)
+		if (!f[i].ok)
+			return complain(strcmp(f[i].status, "violation") ? DPAMT_ENVIRONMENT :
+									   DPAMT_REGRESSED,
+					"the cell of %s %s failed: %s",
+					i < 2 * t->nr	   ? t->lever[i / 2].name :
+					&f[i] == t->global ? "strategy global and the constants" :
+							     "global-fast and the constants",
+					i < 2 * t->nr ? i % 2 ? "x2" : "x0.5" : "as they are",
+					f[i].status);
+	return DPAMT_FINE;
+}
+
+static int show(struct tornado *t, const struct sweep_figures *f)
+{
+	const char *format = t->s->o->v[OPT_FORMAT].text;
+	int ret = judge_cells(t, f);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < 2 * t->nr; i++) {
+		struct lever *l = &t->lever[i / 2];
+
+		l->wait[i % 2] = ratio(f[i].wait_ns, t->base->wait_ns);
+		l->fault[i % 2] = ratio(f[i].fault_mean_ns, t->base->fault_mean_ns);
+	}
+	qsort(t->lever, t->nr, sizeof(*t->lever), by_swing);
+	if (!strcmp(format, "json"))
+		return print_json(tornado_json(t));
+	if (!strcmp(format, "csv"))
+		print_rows(t, true);
+	else
+		print_tornado(t);
+	return DPAMT_FINE;
+}
+
 int simulate_sensitivity(struct study *s)
 {
 	const struct options *o = s->o;
 	size_t nr, max = COST_NR + LINE_NR;
-	struct lever *l = must_calloc(max, sizeof(*l));
-	struct sweep_cell *cell = must_calloc(2 * max + 2, sizeof(*cell));
-	struct sweep_figures *f = must_calloc(2 * max + 2, sizeof(*f));
-	bool csv = !strcmp(o->v[OPT_FORMAT].text, "csv");
+	struct lever *l;
+	struct sweep_cell *cell;
+	struct sweep_figures *f;
+	struct tornado t;
 	struct td_error err;
-	int ret = DPAMT_FINE;
+	bool ran;
+	int ret;
 	uint64_t den = o->v[OPT_SCALE].set ? o->v[OPT_SCALE].number : s->workload->bench_scale.den;
 
+	if (!strcmp(o->v[OPT_FORMAT].text, "markdown"))
+		return complain(DPAMT_USAGE, "--format: --sensitivity prints text, csv or json");
 	if (workload_scale(s->workload, 1, den ? den : 1, &err))
-		ret = complain(DPAMT_USAGE, "--scale: %s", err.text);
+		return complain(DPAMT_USAGE, "--scale: %s", err.text);
+	l = must_calloc(max, sizeof(*l));
+	cell = must_calloc(2 * max + 2, sizeof(*cell));
+	f = must_calloc(2 * max + 2, sizeof(*f));
 	nr = make_levers(s->machine, l);
 	for (size_t i = 0; i < 2 * nr + 2; i++)
 		cell[i] = (struct sweep_cell){
@@ -119,26 +241,10 @@ int simulate_sensitivity(struct study *s)
 			.seed = o->v[OPT_SEED].number,
 			.machine = i < 2 * nr ? &l[i / 2].machine[i % 2] : s->machine,
 		};
-	if (!ret)
-		ret = run_cells(s, cell, f, 2 * nr + 2, "cells of the sensitivity table");
-	if (!ret && (!f[2 * nr].ok || !f[2 * nr + 1].ok))
-		ret = complain(DPAMT_ENVIRONMENT, "the cell with the constants as they are failed: %s",
-			       f[2 * nr].status);
-	if (!ret) {
-		for (size_t i = 0; i < 2 * nr; i++) {
-			l[i / 2].wait[i % 2] = f[i].wait_ns / f[2 * nr].wait_ns;
-			l[i / 2].fault[i % 2] = f[i].fault_mean_ns / f[2 * nr].fault_mean_ns;
-		}
-		qsort(l, nr, sizeof(*l), by_swing);
-		if (!csv)
-			printf("Sensitivity: %s under global-fast on %s (simulated), relative to the constants "
-			       "as they are:\n%.0f waits, %.3f ms of waiting (%.4f%% of CPU time), mean fault "
-			       "%.0f ns\n\n",
-			       s->workload->name, s->machine->name, f[2 * nr].wait_count,
-			       f[2 * nr].wait_ns / 1e6, f[2 * nr].wait_pct, f[2 * nr].fault_mean_ns);
-		print_levers(l, nr, csv);
-		print_global(&f[2 * nr + 1], &f[2 * nr], csv);
-	}
+	t = (struct tornado){ s, l, nr, &f[2 * nr], &f[2 * nr + 1] };
+	ret = run_cells(s, cell, f, 2 * nr + 2, "cells of the sensitivity table", &ran);
+	if (!ret && ran)
+		ret = show(&t, f);
 	free(l);
 	free(cell);
 	free(f);
@@ -304,6 +410,7 @@ int simulate_validate(struct study *s)
 	struct workload *w[VALIDATE_CELLS] = { NULL };
 	struct sweep_figures f[VALIDATE_CELLS] = { 0 };
 	struct sweep_cell cell[VALIDATE_CELLS];
+	bool ran = false;
 	int ret = 0;
 
 	for (size_t i = 0; i < VALIDATE_CELLS && !ret; i++) {
@@ -313,11 +420,11 @@ int simulate_validate(struct study *s)
 					       .seed = s->o->v[OPT_SEED].number };
 	}
 	if (!ret)
-		ret = run_cells(s, cell, f, VALIDATE_CELLS, "cells of the validation");
-	for (size_t i = 0; i < VALIDATE_CELLS && !ret; i++)
+		ret = run_cells(s, cell, f, VALIDATE_CELLS, "cells of the validation", &ran);
+	for (size_t i = 0; i < VALIDATE_CELLS && !ret && ran; i++)
 		if (!f[i].ok)
 			ret = complain(DPAMT_ENVIRONMENT, "a cell failed: %s", f[i].status);
-	if (!ret) {
+	if (!ret && ran) {
 		print_validation(s, w[0], f);
 		ret = judge_band(f);
 	}

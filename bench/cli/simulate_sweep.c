@@ -3,18 +3,20 @@
  * dpamt simulate --sweep: every strategy at every point of a grid, on all CPUs, into a
  * folder from which --resume goes on; then the decision map.
  *
- *   sweep.json	what is swept: a resumed sweep must be the same
- *   cells.jsonl	one line a cell, as it lands
+ *   sweep.json	what is swept, and by which build: a resumed sweep must be the same
+ *   cells.jsonl	one line a cell, as it lands; of a cell that was tried again the last one counts
  *   map.txt, map.svg	at the end
  */
 #include "cli/simulate.h"
 #include "cli/memory.h"
+#include "measure/environment.h"
 #include "report/map.h"
 #include "report/result.h"
 #include "td/units.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +30,8 @@ struct sweep {
 	size_t nr;			/* cells */
 	struct sweep_figures *figures;
 	bool *have;
-	int error;			/* of writing */
+	int error;			/* of writing: -errno */
+	double accesses, shared;	/* of the cells that ran now */
 };
 
 static size_t nr_strategies(const struct sweep *w)
@@ -53,6 +56,12 @@ static const char *strategy_of(const struct sweep *w, size_t i)
 
 /* --------------------------------------------------------------- the cells */
 
+static json_t *failed(const struct sweep *w, size_t i, const char *reason)
+{
+	return json_pack("{s:s,s:s,s:s}", "strategy", strategy_of(w, i), "status", "failed", "reason",
+			 reason);
+}
+
 static json_t *sweep_job(void *ctx, size_t i)
 {
 	struct sweep *w = ctx;
@@ -63,23 +72,32 @@ static json_t *sweep_job(void *ctx, size_t i)
 		.workload = own, .machine = w->s->machine, .strategy = strategy_of(w, i),
 		.seed = w->s->o->v[OPT_SEED].number,
 	};
-	json_t *j = own ? sweep_run_cell(&c) : json_pack("{s:s,s:s}", "status", "failed", "reason", err);
+	json_t *j = own ? sweep_run_cell(&c) : failed(w, i, err);
 
-	json_object_set_new(j, "vcpus", json_integer((json_int_t)vcpus_of(w, i)));
-	json_object_set_new(j, "lone_pct", json_integer((json_int_t)lone_of(w, i)));
-	json_object_set_new(j, "cell", json_integer((json_int_t)i));
 	workload_free(own);
 	return j;
 }
 
-static void sweep_done(void *ctx, size_t i, const json_t *answer)
+static int sweep_done(void *ctx, size_t i, const json_t *answer)
 {
 	struct sweep *w = ctx;
+	json_t *j;
 
-	sweep_read(answer, &w->figures[i]);
-	w->have[i] = answer;
-	if (answer && !w->error)
-		w->error = result_append_to(w->dir, "cells.jsonl", answer);
+	/* Made to end: it is not there, and nothing is wrong with it. */
+	if (!answer && (pool_stopped() || w->error))
+		return w->error;
+	j = answer ? json_copy((json_t *)answer) :
+		     failed(w, i, "its process ended without an answer; out of memory?");
+
+	json_object_set_new(j, "vcpus", json_integer((json_int_t)vcpus_of(w, i)));
+	json_object_set_new(j, "lone_pct", json_integer((json_int_t)lone_of(w, i)));
+	json_object_set_new(j, "cell", json_integer((json_int_t)i));
+	sweep_read(j, &w->figures[i]);
+	w->accesses += w->figures[i].accesses;
+	w->shared += w->figures[i].shared;
+	w->error = j ? result_append_to(w->dir, "cells.jsonl", j) : -ENOMEM;
+	json_decref(j);
+	return w->error;
 }
 
 static bool sweep_skip(void *ctx, size_t i)
@@ -98,23 +116,39 @@ static json_t *axis_json(const struct sweep_axis *a)
 	return j;
 }
 
+/* The commit and what was changed since: cells of two simulators make no map. malloc'ed. */
+static char *build_name(void)
+{
+	json_t *git = environment_git(NULL);
+	const char *commit = json_string_value(json_object_get(git, "commit"));
+	const char *diff = json_string_value(json_object_get(git, "diff_hash"));
+	char *name = must_print("%s%s%s", commit ? commit : "unknown", diff ? "+" : "",
+				diff ? diff : "");
+
+	json_decref(git);
+	return name;
+}
+
 /* What makes a sweep this sweep. */
 static json_t *plan_json(const struct sweep *w)
 {
 	const struct options *o = w->s->o;
 	json_t *names = json_array();
-	char machine[24], workload[24];
+	char machine[24], workload[24], *build = build_name();
+	json_t *plan;
 
 	for (size_t i = 0; i < nr_strategies(w); i++)
 		json_array_append_new(names, json_string(o->v[OPT_STRATEGY].list[i]));
 	snprintf(machine, sizeof(machine), "%016llx", (unsigned long long)w->s->machine->hash);
 	snprintf(workload, sizeof(workload), "%016llx",
 		 (unsigned long long)workload_hash(w->s->workload));
-	return json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I}", "vcpus", axis_json(&w->grid.vcpus),
+	plan = json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:s}", "vcpus", axis_json(&w->grid.vcpus),
 			 "lone_pct", axis_json(&w->grid.lone), "strategies", names, "machine",
 			 w->s->machine->name, "machine_hash", machine, "workload",
 			 w->s->workload->name, "workload_hash", workload, "seed",
-			 (json_int_t)o->v[OPT_SEED].number);
+			 (json_int_t)o->v[OPT_SEED].number, "build", build);
+	free(build);
+	return plan;
 }
 
 static int make_folder(struct sweep *w)
@@ -144,39 +178,60 @@ static void take_line(struct sweep *w, const char *line)
 	json_t *j = json_loads(line, 0, NULL);
 	json_int_t i = json_integer_value(json_object_get(j, "cell"));
 
-	/* A line that was cut off is a cell that is not there. */
+	/* A line that was cut off is a cell that is not there. One that failed is tried again. */
 	if (j && i >= 0 && (size_t)i < w->nr) {
 		sweep_read(j, &w->figures[i]);
-		w->have[i] = true;
+		w->have[i] = w->figures[i].ok || !strcmp(w->figures[i].status, "skipped");
 	}
 	json_decref(j);
 }
 
-static int reopen(struct sweep *w)
+/* Is what lies in the folder this sweep, by this build? */
+static int compare_plan(const struct sweep *w)
 {
-	const char *name = w->s->o->v[OPT_RESUME].text;
-	char path[PATH_MAX + 16], *line = NULL;
-	size_t size = 0;
+	char path[PATH_MAX + 16];
+	bool same, same_build;
 	json_t *plan, *old;
-	FILE *f;
-	bool same;
 
-	if (strchr(name, '/') || !access(name, F_OK))
-		snprintf(w->dir, sizeof(w->dir), "%s", name);
-	else
-		snprintf(w->dir, sizeof(w->dir), "%s/%s", w->s->o->v[OPT_OUT].text, name);
 	snprintf(path, sizeof(path), "%s/sweep.json", w->dir);
 	old = json_load_file(path, 0, NULL);
-	if (!old)
-		return complain(DPAMT_USAGE, "--resume: %s has no sweep.json: no sweep to go on with",
-				w->dir);
+	if (!json_is_object(old)) {
+		json_decref(old);
+		return complain(DPAMT_USAGE, "--resume: %s cannot be read: no sweep to go on with", path);
+	}
 	plan = plan_json(w);
+	same_build = json_equal(json_object_get(plan, "build"), json_object_get(old, "build"));
+	json_object_del(plan, "build");
+	json_object_del(old, "build");
 	same = json_equal(plan, old);
 	json_decref(plan);
 	json_decref(old);
 	if (!same)
 		return complain(DPAMT_USAGE, "--resume: %s is another sweep; give the options of its "
 				"sweep.json", w->dir);
+	if (!same_build)
+		return complain(DPAMT_USAGE, "--resume: %s was begun by another build of dpamt, whose "
+				"cells do not go with this one's; begin anew, or go back to the commit in "
+				"its sweep.json", w->dir);
+	return DPAMT_FINE;
+}
+
+static int reopen(struct sweep *w)
+{
+	const struct option_value *v = w->s->o->v;
+	char *dir = sweep_folder(v[OPT_RESUME].text, v[OPT_OUT].text), path[PATH_MAX + 16];
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f;
+	int ret;
+
+	if (!dir)
+		return DPAMT_USAGE;
+	snprintf(w->dir, sizeof(w->dir), "%s", dir);
+	free(dir);
+	ret = compare_plan(w);
+	if (ret)
+		return ret;
 	snprintf(path, sizeof(path), "%s/cells.jsonl", w->dir);
 	f = fopen(path, "r");
 	while (f && getline(&line, &size, f) > 0)
@@ -201,11 +256,12 @@ static int write_map(const struct sweep *w, const struct map *m)
 		map_print(f, m, "text");
 	if (!f || fclose(f))
 		return complain(DPAMT_ENVIRONMENT, "%s: %s", path, strerror(errno));
+	/* The map is there without its picture. */
 	ret = map_svg(m, w->dir);
 	if (ret == -ENOENT)
 		complain(0, "no gnuplot: the map is not drawn as SVG");
 	else if (ret)
-		return complain(DPAMT_ENVIRONMENT, "%s/map.svg: %s", w->dir, strerror(-ret));
+		complain(0, "%s/map.svg is not drawn: gnuplot failed, or the file cannot be written", w->dir);
 	return DPAMT_FINE;
 }
 
@@ -225,9 +281,16 @@ static int show_map(const struct sweep *w)
 
 	for (size_t i = 0; i < nr_strategies(w); i++)
 		control[i] = strategy_is_control(m.strategy[i]);
-	for (size_t i = 0; i < w->nr; i++)
-		value[i] = (struct map_value){ w->figures[i].ok, w->figures[i].wait_pct,
-					       w->figures[i].pamt_ns_per_page };
+	for (unsigned int g = 1; g < w->s->workload->nr_tds; g++)
+		m.others += w->s->workload->tds[g].count * w->s->workload->tds[g].vcpus;
+	for (size_t i = 0; i < w->nr; i++) {
+		const struct sweep_figures *f = &w->figures[i];
+
+		value[i] = (struct map_value){
+			.ok = f->ok && isfinite(f->wait_pct) && isfinite(f->pamt_ns_per_page),
+			.wait_pct = f->wait_pct, .pamt_ns = f->pamt_ns_per_page, .cpus = f->cpus,
+		};
+	}
 	ret = write_map(w, &m);
 	if (!strcmp(o->v[OPT_FORMAT].text, "json"))
 		ret = print_json(map_json(&m)) ? DPAMT_ENVIRONMENT : ret;
@@ -242,14 +305,32 @@ static int show_map(const struct sweep *w)
 
 /* ------------------------------------------------------------------- verb */
 
-static double estimate(const struct sweep *w)
+/* Seconds that the cells which are not there take; an error where the workload has no such cell. */
+static int estimate(const struct sweep *w, size_t *left, double *seconds)
 {
-	double s = 0;
+	double sum = 0, longest = 0, one = 0;
+	struct workload *own;
+	char err[TD_ERROR_MAX];
 
-	for (size_t i = 0; i < w->nr; i++)
-		if (!w->have[i])
-			s += sweep_seconds(vcpus_of(w, i), lone_of(w, i));
-	return s / pool_cpus();
+	*left = 0;
+	for (size_t i = 0; i < w->nr; i++) {
+		/* All strategies of a point run the same. */
+		if (i % nr_strategies(w) == 0) {
+			own = sweep_workload(w->s->workload, vcpus_of(w, i), lone_of(w, i), err,
+					     sizeof(err));
+			if (!own)
+				return complain(DPAMT_USAGE, "--sweep: %s with %llu vCPUs: %s",
+						w->s->workload->name,
+						(unsigned long long)vcpus_of(w, i), err);
+			one = sweep_seconds(own, w->s->machine);
+			workload_free(own);
+		}
+		*left += !w->have[i];
+		sum += w->have[i] ? 0 : one;
+		longest = w->have[i] ? longest : fmax(longest, one);
+	}
+	*seconds = study_seconds(sum, longest);
+	return DPAMT_FINE;
 }
 
 static int judge(const struct sweep *w)
@@ -273,30 +354,37 @@ static int judge(const struct sweep *w)
 
 static int execute(struct sweep *w)
 {
+	struct pool_use use = { 0 };
 	struct pool p = {
 		.nr = w->nr, .job = sweep_job, .done = sweep_done, .skip = sweep_skip, .ctx = w,
-		.what = w->s->o->v[OPT_QUIET].set ? NULL : "cells of the sweep",
+		.what = w->s->o->v[OPT_QUIET].set ? NULL : "cells of the sweep", .use = &use,
 	};
-	int ret = pool_run(&p);
+	int ret = pool_run(&p), broken;
 
 	if (w->error)
-		return complain(DPAMT_ENVIRONMENT, "%s: %s; what was written before is kept", w->dir,
-				strerror(-w->error));
+		return complain(DPAMT_ENVIRONMENT, "%s/cells.jsonl: %s; what was written before is kept: "
+				"make room and go on with the same options and --resume %s",
+				w->dir, strerror(-w->error), w->dir);
 	if (ret == -EINTR)
 		return complain(DPAMT_INCONCLUSIVE, "interrupted; go on with the same options and "
 				"--resume %s", w->dir);
 	if (ret)
 		return complain(DPAMT_ENVIRONMENT, "a process cannot be started: %s", strerror(-ret));
-	ret = judge(w);
-	return ret ? ret : show_map(w);
+	if (w->accesses)
+		tell_effort(w->s, w->accesses, w->shared, &use);
+	ret = show_map(w);
+	broken = judge(w);
+	return broken ? broken : ret;
 }
 
 int simulate_sweep(struct study *s)
 {
 	const struct options *o = s->o;
 	struct sweep w = { .s = s };
-	char err[512];
-	double seconds;
+	char err[512], plan[120];
+	double seconds = 0;
+	bool run = false;
+	size_t left = 0;
 	int ret;
 
 	if (sweep_parse(o->v[OPT_SWEEP].text, &w.grid, err, sizeof(err)))
@@ -305,21 +393,18 @@ int simulate_sweep(struct study *s)
 	w.figures = must_calloc(w.nr, sizeof(*w.figures));
 	w.have = must_calloc(w.nr, sizeof(*w.have));
 	ret = o->v[OPT_RESUME].set ? reopen(&w) : DPAMT_FINE;
-	seconds = estimate(&w);
-	if (!ret && seconds > (double)o->v[OPT_LIMIT].number)
-		ret = complain(DPAMT_USAGE,
-			       "--sweep: %zu cells take about %.0f s on %u CPUs, more than --limit %s; make it "
-			       "smaller, or the limit larger",
-			       w.nr, seconds, pool_cpus(), o->v[OPT_LIMIT].text);
-	if (!ret && o->v[OPT_DRY_RUN].set)
-		printf("%u x %u points x %zu strategies = %zu cells, about %.0f s on %u CPUs\n",
-		       w.grid.vcpus.nr, w.grid.lone.nr, nr_strategies(&w), w.nr, seconds, pool_cpus());
-	else if (!ret) {
-		if (!o->v[OPT_RESUME].set)
-			ret = make_folder(&w);
-		if (!ret)
-			ret = execute(&w);
-	}
+	if (w.grid.rounded && !o->v[OPT_QUIET].set)
+		complain(0, "--sweep: vCPUs are rounded down to whole TDs");
+	if (!ret)
+		ret = estimate(&w, &left, &seconds);
+	snprintf(plan, sizeof(plan), "%u x %u points x %zu strategies = %zu cells, %zu of them to run",
+		 w.grid.vcpus.nr, w.grid.lone.nr, nr_strategies(&w), w.nr, left);
+	if (!ret)
+		ret = study_begin(s, plan, left, seconds, &run);
+	if (run && !o->v[OPT_RESUME].set)
+		ret = make_folder(&w);
+	if (run && !ret)
+		ret = execute(&w);
 	free(w.figures);
 	free(w.have);
 	return ret;

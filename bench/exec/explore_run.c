@@ -353,7 +353,7 @@ static void print_answer(struct exploration *e, const json_t *answer, const char
 		sum->reached = figure(answer, "reached");
 }
 
-static void explore_done(void *ctx, size_t i, const json_t *answer)
+static int explore_done(void *ctx, size_t i, const json_t *answer)
 {
 	struct exploration *e = ctx;
 
@@ -361,6 +361,7 @@ static void explore_done(void *ctx, size_t i, const json_t *answer)
 	e->ended[i] = true;
 	for (; e->printed < e->c->nr_strategies && e->ended[e->printed]; e->printed++)
 		print_answer(e, e->answer[e->printed], e->c->strategies[e->printed]);
+	return 0;
 }
 
 static int verdict(const struct explore_config *c, const struct report *sum, bool interrupted)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,17 +109,29 @@ static bool more(struct worker *w)
 	return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
 }
 
-static void finish(const struct pool *p, struct worker *w)
+static void add_use(struct pool_use *use, const struct rusage *r)
+{
+	use->cpu_s += (double)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) +
+		      (double)(r->ru_utime.tv_usec + r->ru_stime.tv_usec) / 1e6;
+	if (r->ru_maxrss > use->peak_kib)
+		use->peak_kib = r->ru_maxrss;
+}
+
+static int finish(const struct pool *p, struct worker *w)
 {
 	json_t *j = json_loadb(w->text ? w->text : "", w->len, 0, NULL);
-	int status = 0;
+	struct rusage r = { 0 };
+	int status = 0, ret;
 
 	close(w->fd);
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+	while (wait4(w->pid, &status, 0, &r) < 0 && errno == EINTR)
 		;
 	w->pid = 0;
-	p->done(p->ctx, w->job, status ? NULL : j);
+	if (p->use)
+		add_use(p->use, &r);
+	ret = p->done(p->ctx, w->job, status ? NULL : j);
 	json_decref(j);
+	return ret;
 }
 
 static double since(const struct timespec *from)
@@ -129,19 +142,27 @@ static double since(const struct timespec *from)
 	return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
 }
 
-static void tell(const struct pool *p, size_t done, const struct timespec *from)
+/* @nr: of the jobs that are to be done; what was skipped took no time. */
+static void tell(const struct pool *p, size_t done, size_t nr, const struct timespec *from)
 {
-	double spent;
+	double left;
 
-	if (!p->what || !done)
+	if (!p->what)
 		return;
-	spent = since(from);
+	left = since(from) / (double)done * (double)(nr - done);
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K[%zu/%zu] %s, %.0f s left%s", done, p->nr, p->what,
-			spent / (double)done * (double)(p->nr - done), done == p->nr ? "\r\033[K" : "");
-	else if (done == p->nr || done % (p->nr / 10 + 1) == 0)
-		fprintf(stderr, "dpamt: [%zu/%zu] %s, %.0f s left\n", done, p->nr, p->what,
-			spent / (double)done * (double)(p->nr - done));
+		fprintf(stderr, "\r\033[K[%zu/%zu] %s, %.0f s left", done, nr, p->what, left);
+	else if (done == nr || done % (nr / 10 + 1) == 0)
+		fprintf(stderr, "dpamt: [%zu/%zu] %s, %.0f s left\n", done, nr, p->what, left);
+}
+
+static size_t to_do(const struct pool *p)
+{
+	size_t i, nr = 0;
+
+	for (i = 0; i < p->nr; i++)
+		nr += !p->skip || !p->skip(p->ctx, i);
+	return nr;
 }
 
 static int fill(const struct pool *p, struct worker *w, unsigned int cpus, size_t *next)
@@ -149,7 +170,7 @@ static int fill(const struct pool *p, struct worker *w, unsigned int cpus, size_
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < cpus && !ret && !stopped; i++) {
+	for (i = 0; i < cpus && !ret; i++) {
 		while (*next < p->nr && p->skip && p->skip(p->ctx, *next))
 			++*next;
 		if (!w[i].pid && *next < p->nr)
@@ -174,9 +195,9 @@ int pool_run(const struct pool *p)
 	unsigned int cpus = p->jobs ? p->jobs : pool_cpus(), i, n;
 	struct worker w[MAX_CPUS] = { 0 };
 	struct pollfd fd[MAX_CPUS];
-	size_t next = 0, done = 0;
+	size_t next = 0, done = 0, nr = to_do(p);
 	struct timespec from, asked = { 0 };
-	int ret = 0;
+	int ret = 0, err;
 
 	if (cpus > MAX_CPUS)
 		cpus = MAX_CPUS;
@@ -185,7 +206,7 @@ int pool_run(const struct pool *p)
 	sigaction(SIGTERM, &sa, &old_term);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (;;) {
-		if (!ret)
+		if (!ret && !stopped)
 			ret = fill(p, w, cpus, &next);
 		for (i = n = 0; i < cpus; i++) {
 			fd[i] = (struct pollfd){ .fd = w[i].pid ? w[i].fd : -1, .events = POLLIN };
@@ -195,7 +216,7 @@ int pool_run(const struct pool *p)
 			break;
 		if (poll(fd, cpus, 500) < 0 && errno != EINTR)
 			break;
-		if (stopped) {
+		if (stopped || ret) {
 			if (!asked.tv_sec)
 				clock_gettime(CLOCK_MONOTONIC, &asked);
 			end_all(p, w, cpus, &asked);
@@ -203,10 +224,13 @@ int pool_run(const struct pool *p)
 		for (i = 0; i < cpus; i++) {
 			if (!w[i].pid || !fd[i].revents || !more(&w[i]))
 				continue;
-			finish(p, &w[i]);
-			tell(p, ++done, &from);
+			err = finish(p, &w[i]);
+			ret = ret ? ret : err;
+			tell(p, ++done, nr, &from);
 		}
 	}
+	if (p->what && done && isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
 	for (i = 0; i < cpus; i++)
 		free(w[i].text);
 	sigaction(SIGINT, &old_int, NULL);

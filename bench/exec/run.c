@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #include "exec/plan.h"
 #include "exec/progress.h"
 #include "exec/sim.h"
+#include "exec/sweep.h"
 #include "measure/clock.h"
 
 #define EXIT_FINE 0
@@ -94,6 +96,25 @@ static bool child_controls(const struct plan *p, unsigned int block, FILE *pipe)
 	return ok;
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Apart from the cell: its line is the same in every run of a seed, this is not. */
+static bool send_effort(FILE *pipe, const struct sim_figures *f, double seconds)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return send_json(pipe, json_pack("{s:s,s:I,s:I,s:f,s:I}", "kind", "effort", "accesses",
+					 (json_int_t)f->accesses, "shared", (json_int_t)f->shared,
+					 "cpu_s", seconds, "peak_kib", (json_int_t)r.ru_maxrss));
+}
+
 static bool child_cell(const struct plan *p, unsigned int block, const struct plan_cell *pc,
 		       char *mem, FILE *pipe)
 {
@@ -110,19 +131,21 @@ static bool child_cell(const struct plan *p, unsigned int block, const struct pl
 		.mem = mem,
 	};
 	struct cell *cell = cell_new();
-	bool ok;
+	bool ok = true;
 
 	if (!cell || !announce(pipe, w->name, ops->name))
 		return false;
 	if (p->sim) {
 		struct sim_options o = { .block = p->block };
 		struct sim_figures f;
+		double from = cpu_seconds();
 
 		sim_flavour.run(&c, &o, cell, &f);
+		ok = send_effort(pipe, &f, cpu_seconds() - from);
 	} else {
 		model_run(&c, cell);
 	}
-	ok = send_json(pipe, cell_json(cell, w, ops->name, block, seed));
+	ok = ok && send_json(pipe, cell_json(cell, w, ops->name, block, seed));
 	cell_free(cell);
 	return ok;
 }
@@ -173,6 +196,7 @@ struct tally {
 	unsigned int ok, skipped, violations, failed, interrupted;
 	char workload[WL_NAME_MAX], strategy[WL_NAME_MAX];	/* in the child's hands */
 	int error;						/* -errno of the results folder */
+	struct sweep_effort effort;				/* of simulated cells */
 };
 
 static void count(struct tally *t, const json_t *j)
@@ -208,6 +232,17 @@ static void take_host(struct tally *t, const json_t *j)
 	t->violations++;
 }
 
+static void take_effort(struct tally *t, const json_t *j)
+{
+	json_int_t kib = json_integer_value(json_object_get(j, "peak_kib"));
+
+	t->effort.accesses += json_number_value(json_object_get(j, "accesses"));
+	t->effort.shared += json_number_value(json_object_get(j, "shared"));
+	t->effort.cpu_s += json_number_value(json_object_get(j, "cpu_s"));
+	if (kib > t->effort.peak_kib)
+		t->effort.peak_kib = (long)kib;
+}
+
 /* One line from the child: an announcement, or a sample to be written. */
 static void take_line(struct tally *t, const char *line)
 {
@@ -227,6 +262,8 @@ static void take_line(struct tally *t, const char *line)
 		progress_begin(&t->progress, t->workload, t->strategy);
 	} else if (!strcmp(kind, "host")) {
 		take_host(t, j);
+	} else if (!strcmp(kind, "effort")) {
+		take_effort(t, j);
 	} else {
 		if (!t->error)
 			t->error = result_append(t->p->dir, j);
@@ -329,9 +366,9 @@ static const char *next_step(const struct tally *t)
 
 static int finish(struct tally *t, unsigned int blocks_done)
 {
+	char text[32], effort[SWEEP_EFFORT_TEXT];
 	const struct plan *p = t->p;
 	time_t now = time(NULL);
-	char text[32];
 	int ret;
 
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
@@ -348,6 +385,8 @@ static int finish(struct tally *t, unsigned int blocks_done)
 			strerror(-t->error));
 		return EXIT_ENVIRONMENT;
 	}
+	if (t->effort.accesses && !t->progress.quiet)
+		fprintf(stderr, "dpamt: %s\n", sweep_effort_text(&t->effort, effort));
 	if (signals)
 		fprintf(stderr, "dpamt: interrupted; measured cells are kept. Go on with: %s\n",
 			json_string_value(json_object_get(p->meta, "resume_command")));

@@ -37,10 +37,14 @@ struct sim_flavour {
 	/* As model_run(); of @c->ops only the name counts, topology and mem are not used. */
 	void (*run)(const struct model_config *c, const struct sim_options *o, struct cell *cell,
 		    struct sim_figures *f);
-	/* 0, or -errno with @err. */
+	/* sim_micro() */
 	int (*micro)(const struct machine *m, const char *strategy, struct sim_micro *out,
 		     char *err, size_t err_size);
 };
+
+/* 0, or -errno with @err. */
+int sim_micro(const struct machine *m, const char *strategy, struct sim_micro *out, char *err,
+	      size_t err_size);
 
 extern const struct sim_flavour sim_flavour;
 

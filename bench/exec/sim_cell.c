@@ -451,27 +451,32 @@ static void cpu_main(void *arg, unsigned int id)
 	sim_wake_idle();
 }
 
-static void add_task(struct cpu *c, struct run_td *td, struct run_vcpu *v)
+static bool add_task(struct cpu *c, struct run_td *td, struct run_vcpu *v)
 {
-	c->task = realloc(c->task, (c->nr_tasks + 1) * sizeof(*c->task));
-	if (!c->task)
-		abort();
+	struct task *grown = realloc(c->task, (c->nr_tasks + 1) * sizeof(*c->task));
+
+	if (!grown)
+		return false;
+	c->task = grown;
 	c->task[c->nr_tasks++] = (struct task){ td, v };
+	return true;
 }
 
-/* vCPUs on their CPUs; a TD's VMM where its first vCPU is. */
-static void deal(struct run *r, const uint16_t *cpu_of)
+/* vCPUs on their CPUs; a TD's VMM where its first vCPU is. False without memory. */
+static bool deal(struct run *r, const uint16_t *cpu_of)
 {
 	unsigned int i, j, n = 0;
+	bool ok = true;
 
 	for (i = 0; i < r->nr_tds; i++) {
 		struct run_td *td = &r->td[i];
 		u64 vcpus = r->wl->tds[td->group].vcpus;
 
-		add_task(&sc.cpu[cpu_of[n]], td, NULL);
+		ok = ok && add_task(&sc.cpu[cpu_of[n]], td, NULL);
 		for (j = 0; j < vcpus; j++)
-			add_task(&sc.cpu[cpu_of[n++]], td, &td->vcpu[j]);
+			ok = ok && add_task(&sc.cpu[cpu_of[n++]], td, &td->vcpu[j]);
 	}
+	return ok;
 }
 
 /* ----------------------------------------------------------------- one cell */
@@ -593,8 +598,7 @@ static bool prepare(struct run *r, const struct seating *s)
 		r->worker[i].run = r;
 		r->worker[i].id = i;
 	}
-	deal(r, s->cpu_of);
-	return true;
+	return deal(r, s->cpu_of);
 }
 
 static void simulate(const struct model_config *c, const struct sim_options *o,
@@ -660,9 +664,5 @@ static void sim_run(const struct model_config *given, const struct sim_options *
 	free(s ? s->cpu_of : NULL);
 	free(s);
 }
-
-/* In sim_micro.c. */
-int sim_micro(const struct machine *m, const char *strategy, struct sim_micro *out, char *err,
-	      size_t err_size);
 
 const struct sim_flavour sim_flavour = { .run = sim_run, .micro = sim_micro };

@@ -119,7 +119,6 @@ static void go_to(uint64_t key)
 	old->host = exec_now;
 	old->strategy = exec_strategy;
 	sim.current = to;
-	sim.figures.switches++;
 	exec_now = new->host;
 	exec_strategy = new->strategy;
 	sim.s->switched(to);
@@ -398,10 +397,28 @@ static void shadow_unmap(void *p, uint64_t size)
 		munmap(p, ((size >> LINE_SHIFT) + 1) * sizeof(struct sim_line));
 }
 
+/* All CPUs from their beginning to their end, or until nobody can go on. */
+static void run_all(const struct sim_setup *s, char *stacks)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_cpus; i++) {
+		context_make(&sim.cpu[i].context, context_stack_of(stacks, i, SIM_STACK), SIM_STACK,
+			     entry);
+		sim.cpu[i].host = sim.cpu[i].strategy = &ops;
+		if (i)
+			heap_push(KEY(0ull, i));
+	}
+	s->switched(0);
+	sim_unmute();
+	context_switch(&sim.main, &sim.cpu[0].context);
+	exec_now = exec_strategy = NULL;
+}
+
 int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 {
 	char *stacks;
-	unsigned int i;
+	int ret = -ENOMEM;
 
 	memset(f, 0, sizeof(*f));
 	if (!s->nr_cpus || s->nr_cpus > SIM_CPUS_MAX)
@@ -412,27 +429,17 @@ int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 	stacks = context_stacks(s->nr_cpus, SIM_STACK);
 	sim.shadow = shadow_map(s->size);
 	sim.extra_shadow = shadow_map(s->extra_size);
-	if (stacks && sim.shadow && sim.extra_shadow &&
-	    !sim_lines_init(&sim.lines, s->machine, s->place, s->nr_cpus, s->seed)) {
-		for (i = 0; i < s->nr_cpus; i++) {
-			context_make(&sim.cpu[i].context, context_stack_of(stacks, i, SIM_STACK),
-				     SIM_STACK, entry);
-			sim.cpu[i].host = sim.cpu[i].strategy = &ops;
-			if (i)
-				heap_push(KEY(0ull, i));
-		}
-		s->switched(0);
-		sim_unmute();
-		context_switch(&sim.main, &sim.cpu[0].context);
-		exec_now = exec_strategy = NULL;
+	if (stacks && sim.shadow && sim.extra_shadow)
+		ret = sim_lines_init(&sim.lines, s->machine, s->place, s->nr_cpus, s->seed);
+	if (!ret) {
+		run_all(s, stacks);
 		*f = sim.figures;
 		f->blocked = sim.left;
+		ret = f->blocked ? -EDEADLK : 0;
 	}
 	sim_lines_free(&sim.lines);
 	shadow_unmap(sim.shadow, s->size);
 	shadow_unmap(sim.extra_shadow, s->extra_size);
 	context_stacks_free(stacks, s->nr_cpus, SIM_STACK);
-	if (!stacks || !sim.shadow || !sim.extra_shadow)
-		return -ENOMEM;
-	return f->blocked ? -EDEADLK : 0;
+	return ret;
 }

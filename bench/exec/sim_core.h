@@ -34,7 +34,8 @@ struct sim_setup {
 };
 
 struct sim_figures {
-	uint64_t accesses, shared, switches;
+	uint64_t accesses;
+	uint64_t shared;	/* of them, to lines that more than one CPU has met */
 	uint64_t muted;		/* program steps that were charged, not simulated */
 	uint64_t strangers;	/* accesses outside of the memory that was named */
 	unsigned int blocked;	/* CPUs that waited for ever: a deadlock if not 0 */

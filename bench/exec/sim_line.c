@@ -3,8 +3,10 @@
 #include "exec/sim_line.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_SETS 1024u
 
@@ -57,7 +59,10 @@ void sim_lines_free(struct sim_lines *s)
 	s->socket_cpus = NULL;
 }
 
-/* An empty set. When memory is out the machine cannot be simulated: give up loudly. */
+/*
+ * An empty set. Whoever makes an access has no way to say that memory is out: the process
+ * ends here, and whoever started it counts the cell as failed.
+ */
 static uint32_t set_new(struct sim_lines *s)
 {
 	uint32_t set = s->free_set;
@@ -69,8 +74,11 @@ static uint32_t set_new(struct sim_lines *s)
 			size_t bytes = (size_t)s->max_sets * s->words * sizeof(*s->sets);
 
 			s->sets = realloc(s->sets, 2 * bytes);
-			if (!s->sets)
-				abort();
+			if (!s->sets) {
+				fprintf(stderr, "dpamt: out of memory: %u sets of CPUs that read a line\n",
+					2 * s->max_sets);
+				_exit(3);
+			}
 			s->max_sets *= 2;
 		}
 		set = s->nr_sets++;

@@ -18,9 +18,6 @@
 #define WARM (2 * COST_WORDS)
 #define APART_WORDS 64		/* words between the two: other lines, other pages of counts */
 
-int sim_micro(const struct machine *m, const char *strategy, struct sim_micro *out, char *err,
-	      size_t err_size);
-
 struct micro {
 	struct world w;
 	struct {

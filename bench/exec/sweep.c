@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "exec/sim.h"
+#include "td/compile.h"
 #include "td/units.h"
 
 #define SWEEP_TDS 16u		/* TDs at most: HKIDs are scarce, and big hosts have big TDs */
@@ -79,30 +80,60 @@ static int parse_axis(char *text, struct sweep_axis *a, uint64_t low, uint64_t h
 	return 0;
 }
 
+/* @vcpus vCPUs as TDs: how many, and how many vCPUs each has. */
+static uint64_t share_tds(uint64_t vcpus, uint64_t *per)
+{
+	uint64_t tds = vcpus / SWEEP_TD_VCPUS;
+
+	tds = tds < 1 ? 1 : tds > SWEEP_TDS ? SWEEP_TDS : tds;
+	*per = vcpus / tds;
+	return tds;
+}
+
+/* What is simulated is what the axis says: whole TDs, and each number once. */
+static bool round_vcpus(struct sweep_axis *a)
+{
+	unsigned int i, nr = 0;
+	bool rounded = false;
+	uint64_t per, v;
+
+	for (i = 0; i < a->nr; i++) {
+		v = share_tds(a->value[i], &per) * per;
+		rounded |= v != a->value[i];
+		if (!nr || v != a->value[nr - 1])
+			a->value[nr++] = v;
+	}
+	a->nr = nr;
+	return rounded;
+}
+
 int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_size)
 {
 	char copy[256], *rest = copy, *axis, name[256];
-	bool any = false;
+	bool vcpus = false, lone = false;
 
 	if (strlen(text) >= sizeof(copy))
 		return axis_fail(err, err_size, "..", "is too long");
 	strcpy(copy, text);
 	*g = (struct sweep_grid){ .vcpus = { 1, { 16 } }, .lone = { 1, { 50 } } };
 	while ((axis = strsep(&rest, ","))) {
+		bool is_vcpus = !strncmp(axis, "vcpus=", 6), is_lone = !strncmp(axis, "lone=", 5);
 		int ret;
 
 		strcpy(name, axis);
-		if (!strncmp(axis, "vcpus=", 6))
-			ret = parse_axis(axis + 6, &g->vcpus, 1, SIM_CPUS_MAX, false);
-		else if (!strncmp(axis, "lone=", 5))
-			ret = parse_axis(axis + 5, &g->lone, 0, 100, true);
-		else
+		if (!is_vcpus && !is_lone)
 			return axis_fail(err, err_size, name, "is no axis");
+		if ((is_vcpus && vcpus) || (is_lone && lone))
+			return axis_fail(err, err_size, name, "is an axis that was given before");
+		ret = is_vcpus ? parse_axis(axis + 6, &g->vcpus, 1, SIM_CPUS_MAX, false) :
+				 parse_axis(axis + 5, &g->lone, 0, 100, true);
 		if (ret)
 			return axis_fail(err, err_size, name, "is empty or out of range");
-		any = true;
+		vcpus |= is_vcpus;
+		lone |= is_lone;
 	}
-	return any ? 0 : axis_fail(err, err_size, text, "is empty");
+	g->rounded = round_vcpus(&g->vcpus);
+	return 0;
 }
 
 /* ----------------------------------------------------------------- cells */
@@ -110,14 +141,12 @@ int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_si
 struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64_t lone, char *err,
 				size_t err_size)
 {
-	uint64_t tds = vcpus / SWEEP_TD_VCPUS, per;
+	uint64_t per, tds = share_tds(vcpus, &per);
 	char set[4][96];
 	const char *const sets[] = { set[0], set[1], set[2], set[3] };
 	struct workload *own = workload_copy(w);
 	struct td_error e;
 
-	tds = tds < 1 ? 1 : tds > SWEEP_TDS ? SWEEP_TDS : tds;
-	per = vcpus / tds;
 	snprintf(set[0], sizeof(set[0]), "td.%s.count=%" PRIu64, w->tds[0].name, tds);
 	snprintf(set[1], sizeof(set[1]), "td.%s.vcpus=%" PRIu64, w->tds[0].name, per);
 	snprintf(set[2], sizeof(set[2]), "td.%s.memory=%" PRIu64 "M", w->tds[0].name,
@@ -131,11 +160,72 @@ struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64
 	return own;
 }
 
-/* From this machine's 25 to 35 million accesses a second, 250 of them a page, twice for lone ones. */
-double sweep_seconds(uint64_t vcpus, uint64_t lone)
+/* -------------------------------------------------------------- estimates */
+
+/* What a workload has its simulation do. */
+struct effort {
+	double pages, flips, tds, vcpus;	/* over all lives */
+	double longest;		/* ns that the slowest vCPU of those that end takes */
+	unsigned int forever;	/* vCPUs that flip until those have ended */
+};
+
+/* Virtual ns of a page that is faulted in, and of a flip, without waiting. */
+static double page_ns(const struct machine *m)
 {
-	return 0.05 + (double)vcpus * (1 + (double)lone / 50) * 256 * 12e-6 +
-	       (double)vcpus * 0.0004;
+	return (double)(machine_cost_mean(m, COST_fault_base) + machine_cost_mean(m, COST_page_aug) +
+			machine_cost_mean(m, COST_page_alloc) + machine_cost_mean(m, COST_accept));
+}
+
+static double flip_ns(const struct machine *m)
+{
+	return page_ns(m) + (double)(2 * machine_cost_mean(m, COST_convert_base) +
+				     machine_cost_mean(m, COST_range_block) +
+				     machine_cost_mean(m, COST_track) +
+				     machine_cost_mean(m, COST_page_remove));
+}
+
+static int add_vcpu(struct effort *e, const struct workload *w, const struct machine *m,
+		    unsigned int group, unsigned int vcpu)
+{
+	const struct wl_td *td = &w->tds[group];
+	double lives = (double)td->lives, touches, flips;
+	struct td_program *p;
+	struct td_error err;
+	int ret = td_compile(w, group, vcpu, 1, &p, &err);
+
+	if (ret)
+		return ret;
+	touches = (double)td_program_touches(p) * lives;
+	flips = (double)td_program_flips(p) * lives;
+	for (uint32_t i = 0; i < p->count; i++)
+		if (p->insn[i].op == TD_OP_FLIP && !p->insn[i].n)
+			e->forever += (unsigned int)td->count;
+	free(p);
+	e->pages += touches * (double)td->count;
+	e->flips += flips * (double)td->count;
+	e->longest = fmax(e->longest, touches * page_ns(m) + flips * flip_ns(m));
+	return 0;
+}
+
+double sweep_seconds(const struct workload *w, const struct machine *m)
+{
+	double lone = w->placement.pick == WL_SCATTERED ? (double)w->placement.arg / 100 : 0;
+	struct effort e = { 0 };
+
+	for (unsigned int g = 0; g < w->nr_tds; g++) {
+		const struct wl_td *td = &w->tds[g];
+
+		for (unsigned int v = 0; v < td->vcpus && td->count; v++)
+			if (add_vcpu(&e, w, m, g, v))
+				return INFINITY;
+		e.tds += (double)(td->count * td->lives);
+		e.vcpus += (double)(td->count * td->lives * td->vcpus);
+		e.pages += (double)(td->count * td->lives) * (double)td->image / WL_PAGE;
+	}
+	e.flips += e.forever * e.longest / flip_ns(m);
+	/* Of one CPU, as measured: a page or a flip in a lone region has lines of its own. */
+	return 0.03 + e.pages * (5e-6 + lone * 30e-6) + e.flips * (8e-6 + lone * 12e-6) +
+	       (e.tds + e.vcpus) * 5e-5;
 }
 
 json_t *sweep_run_cell(const struct sweep_cell *c)
@@ -154,8 +244,9 @@ json_t *sweep_run_cell(const struct sweep_cell *c)
 	sim_flavour.run(&mc, &o, cell, &f);
 	line = cell_json(cell, c->workload, c->strategy, 0, c->seed);
 	m = json_object_get(line, "metrics");
-	out = json_pack("{s:s,s:O,s:i}", "strategy", c->strategy, "status",
-			json_object_get(line, "status"), "cpus", (int)cell->workers);
+	out = json_pack("{s:s,s:O,s:i,s:I,s:I}", "strategy", c->strategy, "status",
+			json_object_get(line, "status"), "cpus", (int)cell->workers, "accesses",
+			(json_int_t)f.accesses, "shared_accesses", (json_int_t)f.shared);
 	if (json_object_get(line, "reason"))
 		json_object_set(out, "reason", json_object_get(line, "reason"));
 	if (m)
@@ -188,7 +279,19 @@ void sweep_read(const json_t *j, struct sweep_figures *f)
 		.wait_ns = number(m, "wait_total_ns"),
 		.elapsed_ns = number(m, "elapsed_ns"),
 		.install = number(m, "install_count"),
+		.accesses = json_number_value(json_object_get(j, "accesses")),
+		.shared = json_number_value(json_object_get(j, "shared_accesses")),
 		.cpus = (unsigned int)json_integer_value(json_object_get(j, "cpus")),
 	};
 	snprintf(f->status, sizeof(f->status), "%s", status ? status : "failed");
+}
+
+const char *sweep_effort_text(const struct sweep_effort *e, char *buf)
+{
+	snprintf(buf, SWEEP_EFFORT_TEXT,
+		 "simulated %.2f million accesses, %.2f million of them to lines that CPUs share: %.1f "
+		 "million a second of CPU time; memory: at most %ld MiB",
+		 e->accesses / 1e6, e->shared / 1e6, e->cpu_s > 0 ? e->accesses / 1e6 / e->cpu_s : 0,
+		 e->peak_kib >> 10);
+	return buf;
 }

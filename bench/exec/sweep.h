@@ -24,12 +24,14 @@ struct sweep_axis {
 
 struct sweep_grid {
 	struct sweep_axis vcpus, lone;
+	bool rounded;		/* a number of vCPUs was not one of whole TDs */
 };
 
 /*
  * "vcpus=1..448,lone=0..100%": A..B is a ladder (doubling for vcpus; 0, 10, 25, 50,
  * 75, 100 for lone), "1:8:64" these values. An axis that is not named has one value:
- * 16 vCPUs, 50%. 0, or -EINVAL with one line in @err.
+ * 16 vCPUs, 50%. vCPUs come out as sweep_workload() can make them, each number once.
+ * 0, or -EINVAL with one line in @err.
  */
 int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_size);
 
@@ -39,6 +41,7 @@ struct sweep_figures {
 	char status[16];
 	double wait_pct, pamt_ns_per_page, fault_mean_ns, pages_per_sec;
 	double wait_count, wait_false, wait_ns, elapsed_ns, install;
+	double accesses, shared;	/* simulated; of them, to lines of more than one CPU */
 	unsigned int cpus;
 };
 
@@ -55,13 +58,28 @@ json_t *sweep_run_cell(const struct sweep_cell *c);
 void sweep_read(const json_t *j, struct sweep_figures *f);
 
 /*
- * @w with @vcpus vCPUs in all (as near as whole TDs come) and @lone percent of pages in
- * lone regions: the first group, up to 16 TDs, 1 MiB a vCPU. NULL with @err.
+ * @w with @vcpus vCPUs in its first group, rounded down to whole TDs (up to 16 of 4 vCPUs or
+ * more, 1 MiB a vCPU), and @lone percent of pages in lone regions. Other groups stay as they
+ * are. NULL with @err.
  */
 struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64_t lone,
 				char *err, size_t err_size);
 
-/* Seconds that a cell of @vcpus vCPUs takes to simulate on one CPU, roughly. */
-double sweep_seconds(uint64_t vcpus, uint64_t lone);
+/* What it took to simulate cells. */
+struct sweep_effort {
+	double accesses, shared;	/* as in struct sweep_figures */
+	double cpu_s;
+	long peak_kib;			/* of the largest process */
+};
+
+#define SWEEP_EFFORT_TEXT 160
+/* One line, in @buf of that size; returns @buf. */
+const char *sweep_effort_text(const struct sweep_effort *e, char *buf);
+
+/*
+ * Seconds that a cell of @w on @m takes to simulate on one CPU, within a factor of about 2:
+ * from the pages, conversions and lives of the workload.
+ */
+double sweep_seconds(const struct workload *w, const struct machine *m);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -25,6 +26,11 @@ static size_t index_of(const struct map *m, const char *name)
 	for (s = 0; s < m->nr_strategies && strcmp(m->strategy[s], name); s++)
 		;
 	return s;
+}
+
+static bool has_baseline(const struct map *m)
+{
+	return index_of(m, m->baseline) < m->nr_strategies;
 }
 
 /* The cheapest candidate of a cell; nr_strategies if none ran. */
@@ -51,12 +57,15 @@ static size_t choice(const struct map *m, size_t lone, size_t vcpus)
 	return best;
 }
 
+static bool base_ran(const struct map *m, size_t lone, size_t vcpus)
+{
+	return has_baseline(m) && at(m, lone, vcpus, index_of(m, m->baseline))->ok;
+}
+
 static bool base_waits(const struct map *m, size_t lone, size_t vcpus)
 {
-	size_t base = index_of(m, m->baseline);
-
-	return base < m->nr_strategies && at(m, lone, vcpus, base)->ok &&
-	       at(m, lone, vcpus, base)->wait_pct > WAIT_MUCH;
+	return base_ran(m, lone, vcpus) &&
+	       at(m, lone, vcpus, index_of(m, m->baseline))->wait_pct > WAIT_MUCH;
 }
 
 /* ------------------------------------------------------------- in words */
@@ -76,36 +85,84 @@ static void say_choice(FILE *out, const struct map *m)
 		if (won[s])
 			fprintf(out, "%s%s is cheapest in %zu", l++ ? ", " : "", m->strategy[s],
 				won[s]);
-	fprintf(out, "%s. ", l ? "" : "none could be decided");
+	fprintf(out, "%s.%s", l ? "" : "none could be decided", has_baseline(m) ? " " : "");
 	free(won);
 }
 
-/* From how many vCPUs on the baseline waits much, at each end of the lone axis. */
-static void say_wait(FILE *out, const struct map *m)
+/* At how many vCPUs the baseline waits much; "from N on" only if no later cell says otherwise. */
+static void say_where(FILE *out, const struct map *m, size_t l)
 {
-	size_t l, v, over = 0;
+	size_t v, first, nr = 0, gap = 0;
 
-	for (l = 0; l < m->nr_lone; l++)
-		for (v = 0; v < m->nr_vcpus; v++)
-			over += base_waits(m, l, v);
-	if (index_of(m, m->baseline) == m->nr_strategies)
-		return;
-	if (!over) {
-		fprintf(out, "%s spends at most %.0f%% of CPU time waiting in all of them.\n",
-			m->baseline, WAIT_MUCH);
+	for (v = first = 0; v < m->nr_vcpus; v++) {
+		if (base_waits(m, l, v) && !nr++)
+			first = v;
+		gap += nr && !base_waits(m, l, v);
+	}
+	fprintf(out, "with %" PRIu64 "%% of the pages in lone regions ", m->lone[l]);
+	if (!gap) {
+		fprintf(out, "from %" PRIu64 " vCPUs on", m->vcpus[first]);
 		return;
 	}
-	fprintf(out, "%s spends more than %.0f%% of CPU time waiting in %zu of them: ",
-		m->baseline, WAIT_MUCH, over);
+	fprintf(out, "at");
+	for (v = first; v < m->nr_vcpus; v++)
+		if (base_waits(m, l, v))
+			fprintf(out, "%s %" PRIu64, v > first ? "," : "", m->vcpus[v]);
+	fprintf(out, " vCPUs");
+}
+
+static void say_wait(FILE *out, const struct map *m)
+{
+	size_t l, v, over = 0, ran = 0, cells = m->nr_lone * m->nr_vcpus;
+	char where[64] = "them";
+
+	for (l = 0; l < m->nr_lone; l++)
+		for (v = 0; v < m->nr_vcpus; v++) {
+			over += base_waits(m, l, v);
+			ran += base_ran(m, l, v);
+		}
+	if (!ran) {
+		fprintf(out, "Of %s no cell ran.", m->baseline);
+		return;
+	}
+	if (ran < cells)
+		snprintf(where, sizeof(where), "the %zu in which it ran", ran);
+	if (!over) {
+		fprintf(out, "%s spends at most %.0f%% of CPU time waiting in all of %s.", m->baseline,
+			WAIT_MUCH, where);
+		return;
+	}
+	fprintf(out, "%s spends more than %.0f%% of CPU time waiting in %zu of %s: ", m->baseline,
+		WAIT_MUCH, over, where);
 	for (l = 0, over = 0; l < m->nr_lone; l++) {
 		for (v = 0; v < m->nr_vcpus && !base_waits(m, l, v); v++)
 			;
-		if (v < m->nr_vcpus)
-			fprintf(out, "%swith %" PRIu64 "%% of the pages in lone regions from %" PRIu64
-				     " vCPUs on",
-				over++ ? ", " : "", m->lone[l], m->vcpus[v]);
+		if (v == m->nr_vcpus)
+			continue;
+		fprintf(out, "%s", over++ ? "; " : "");
+		say_where(out, m, l);
 	}
-	fprintf(out, ".\n");
+	fprintf(out, ".");
+}
+
+/* Cells in which vCPUs outnumber the CPUs are of another kind: there waiting is also for a CPU. */
+static void say_cpus(FILE *out, const struct map *m)
+{
+	size_t l, v, s;
+
+	if (m->others)
+		fprintf(out, " Beside the vCPUs of the table there are %" PRIu64 " of other TDs.",
+			m->others);
+	for (v = 0; v < m->nr_vcpus; v++)
+		for (l = 0; l < m->nr_lone; l++)
+			for (s = 0; s < m->nr_strategies; s++)
+				if (at(m, l, v, s)->ok &&
+				    at(m, l, v, s)->cpus < m->vcpus[v] + m->others) {
+					fprintf(out, " From %" PRIu64 " vCPUs on several take turns on "
+						     "each of the %u CPUs.",
+						m->vcpus[v], at(m, l, v, s)->cpus);
+					return;
+				}
 }
 
 /* ---------------------------------------------------------------- tables */
@@ -114,7 +171,7 @@ static void print_csv(FILE *out, const struct map *m)
 {
 	size_t l, v, s;
 
-	fprintf(out, "vcpus,lone_pct,strategy,ok,wait_pct,pamt_ns_per_page,choice\n");
+	fprintf(out, "vcpus,lone_pct,strategy,ok,wait_pct,pamt_ns_per_page,choice,cpus\n");
 	for (l = 0; l < m->nr_lone; l++)
 		for (v = 0; v < m->nr_vcpus; v++)
 			for (s = 0; s < m->nr_strategies; s++) {
@@ -126,7 +183,7 @@ static void print_csv(FILE *out, const struct map *m)
 					fprintf(out, "%.4f,%.2f", x->wait_pct, x->pamt_ns);
 				else
 					fprintf(out, ",");
-				fprintf(out, ",%d\n", choice(m, l, v) == s);
+				fprintf(out, ",%d,%u\n", choice(m, l, v) == s, x->cpus);
 			}
 }
 
@@ -193,6 +250,20 @@ static void cell_global(FILE *out, const struct map *m, size_t l, size_t v)
 		fprintf(out, "%11s", "-");
 }
 
+/* What needs the baseline beside the others. */
+static void print_baseline(FILE *out, const struct map *m, bool markdown)
+{
+	fprintf(out, "Waiting of %s, %% of CPU time.\n\n", m->baseline);
+	print_grid(out, m, markdown, cell_wait);
+	fprintf(out, "get and put per page, %s over the cheapest.\n\n", m->baseline);
+	print_grid(out, m, markdown, cell_gain);
+	if (index_of(m, "global") == m->nr_strategies)
+		return;
+	fprintf(out, "get and put per page, global over %s: what patch 06 of series v6 saves.\n\n",
+		m->baseline);
+	print_grid(out, m, markdown, cell_global);
+}
+
 void map_print(FILE *out, const struct map *m, const char *format)
 {
 	bool markdown = !strcmp(format, "markdown");
@@ -202,21 +273,19 @@ void map_print(FILE *out, const struct map *m, const char *format)
 		return;
 	}
 	fprintf(out, "Decision map: %s on %s (simulated)\n\n", m->workload, m->machine);
-	fprintf(out, "Cheapest get and put per page; %s where within 2%% of it. '!': %s waits for more than "
-		     "%.0f%% of CPU time.\n\n",
-		m->baseline, m->baseline, WAIT_MUCH);
+	fprintf(out, "Cheapest get and put per page");
+	if (has_baseline(m))
+		fprintf(out, "; %s where within 2%% of it. '!': %s waits for more than %.0f%% of CPU time",
+			m->baseline, m->baseline, WAIT_MUCH);
+	fprintf(out, ".\n\n");
 	print_grid(out, m, markdown, cell_choice);
-	fprintf(out, "Waiting of %s, %% of CPU time.\n\n", m->baseline);
-	print_grid(out, m, markdown, cell_wait);
-	fprintf(out, "get and put per page, %s over the cheapest.\n\n", m->baseline);
-	print_grid(out, m, markdown, cell_gain);
-	if (index_of(m, "global") < m->nr_strategies) {
-		fprintf(out, "get and put per page, global over %s: what patch 06 of series v6 saves.\n\n",
-			m->baseline);
-		print_grid(out, m, markdown, cell_global);
-	}
+	if (has_baseline(m))
+		print_baseline(out, m, markdown);
 	say_choice(out, m);
-	say_wait(out, m);
+	if (has_baseline(m))
+		say_wait(out, m);
+	say_cpus(out, m);
+	fprintf(out, "\n");
 }
 
 json_t *map_json(const struct map *m)
@@ -233,9 +302,9 @@ json_t *map_json(const struct map *m)
 				const struct map_value *x = at(m, l, v, s);
 
 				json_object_set_new(of, m->strategy[s],
-						    x->ok ? json_pack("{s:f,s:f}", "wait_pct",
+						    x->ok ? json_pack("{s:f,s:f,s:i}", "wait_pct",
 								      x->wait_pct, "pamt_ns_per_page",
-								      x->pamt_ns) :
+								      x->pamt_ns, "cpus", (int)x->cpus) :
 							    json_null());
 			}
 			json_array_append_new(
@@ -245,8 +314,9 @@ json_t *map_json(const struct map *m)
 					  best < m->nr_strategies ? m->strategy[best] : NULL,
 					  "baseline_waits", base_waits(m, l, v), "strategies", of));
 		}
-	return json_pack("{s:s,s:s,s:s,s:o}", "workload", m->workload, "machine", m->machine,
-			 "baseline", m->baseline, "cells", cells);
+	return json_pack("{s:s,s:s,s:s?,s:I,s:o}", "workload", m->workload, "machine", m->machine,
+			 "baseline", has_baseline(m) ? m->baseline : NULL, "other_vcpus",
+			 (json_int_t)m->others, "cells", cells);
 }
 
 /* ------------------------------------------------------------------- SVG */
@@ -285,6 +355,10 @@ static void script(FILE *g, const struct map *m)
 		if (!m->control[s])
 			fprintf(g, "$s%zu using 1:2:(0.45):(0.45) with boxxyerror lc %zu title '%s', ", s,
 				s + 1, m->strategy[s]);
+	if (!has_baseline(m)) {
+		fprintf(g, "$wait using 1:2 with points pt 2 notitle\n");
+		return;
+	}
 	fprintf(g, "$wait using 1:2 with points pt 2 ps 1.5 lc rgb 'black' title '%s waits > %.0f%%'\n",
 		m->baseline, WAIT_MUCH);
 }
@@ -294,6 +368,7 @@ int map_svg(const struct map *m, const char *dir)
 	char *text = NULL;
 	size_t len = 0;
 	FILE *g = open_memstream(&text, &len);
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
 	int fd[2], status = 0;
 	pid_t pid;
 
@@ -315,11 +390,14 @@ int map_svg(const struct map *m, const char *dir)
 		_exit(127);
 	}
 	close(fd[0]);
+	/* A gnuplot that is not there, or that dies, reads nothing: its status says so below. */
+	sigaction(SIGPIPE, &ignore, &old);
 	g = fdopen(fd[1], "w");
 	if (g) {
 		fwrite(text, 1, len, g);
 		fclose(g);
 	}
+	sigaction(SIGPIPE, &old, NULL);
 	free(text);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return -EIO;

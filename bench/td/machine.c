@@ -423,6 +423,9 @@ void machine_scale_cost(struct machine_cost *c, uint64_t num, uint64_t den)
 		c->quantiles[i].ns = c->quantiles[i].ns * num / den;
 }
 
+static int load(const char *name_or_path, const char *const *dirs, bool is_base,
+		struct machine **out, struct td_error *err);
+
 /* Costs that the file does not give, from the file that it names, in the same folder. */
 static int read_base(struct machine *m, const bool *seen, struct td_error *err)
 {
@@ -432,17 +435,16 @@ static int read_base(struct machine *m, const bool *seen, struct td_error *err)
 	const char *dirs[] = {dir, NULL};
 	struct td_error inner;
 	struct machine *base;
+	int ret;
 
 	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - m->file) : 1,
 		 slash ? m->file : ".");
-	if (strchr(m->base, '/') || machine_load(m->base, dirs, &base, &inner))
+	ret = strchr(m->base, '/') ? -ENOENT : load(m->base, dirs, true, &base, &inner);
+	if (ret == -ENOENT)
 		return key_fail(err, &place, "costs = %s: no machine file of that name is beside it",
 				td_quote(quote, m->base));
-	if (base->base[0]) {
-		machine_free(base);
-		return key_fail(err, &place, "costs = %s: that file takes its costs from a third",
-				td_quote(quote, m->base));
-	}
+	if (ret)
+		return key_fail(err, &place, "costs = %s: %s", td_quote(quote, m->base), inner.text);
 	for (int i = 0; i < COST_NR; i++)
 		if (!seen[i])
 			m->costs[i] = base->costs[i];
@@ -499,7 +501,9 @@ static int check_shape(const struct machine *m, const struct sections *got, stru
 	return check_lines(m, got->lines, got->line, err);
 }
 
-static int read_machine(struct machine *m, const struct ini *ini, struct td_error *err)
+/* @is_base: another file takes its costs from this one, which must have them itself. */
+static int read_machine(struct machine *m, const struct ini *ini, bool is_base,
+			struct td_error *err)
 {
 	struct sections got = {0};
 	uint64_t seen[2] = {0};
@@ -516,14 +520,16 @@ static int read_machine(struct machine *m, const struct ini *ini, struct td_erro
 	if (!ret)
 		ret = check_shape(m, &got, err);
 	if (!ret && m->base[0])
-		ret = read_base(m, got.costs, err);
+		ret = is_base ? td_fail(err, -EINVAL, "%s: takes its costs from another file itself",
+					m->file) :
+				read_base(m, got.costs, err);
 	m->has_shape = got.topology;
 	machine_rehash(m);
 	return ret;
 }
 
-int machine_parse(const char *file, const char *text, size_t len, struct machine **out,
-		  struct td_error *err)
+static int parse(const char *file, const char *text, size_t len, bool is_base,
+		 struct machine **out, struct td_error *err)
 {
 	struct machine *m;
 	struct ini *ini;
@@ -538,7 +544,7 @@ int machine_parse(const char *file, const char *text, size_t len, struct machine
 	if (!m || !m->file)
 		ret = td_fail(err, -ENOMEM, "%s: out of memory", file);
 	else
-		ret = read_machine(m, ini, err);
+		ret = read_machine(m, ini, is_base, err);
 	ini_free(ini);
 	if (ret)
 		machine_free(m);
@@ -547,8 +553,14 @@ int machine_parse(const char *file, const char *text, size_t len, struct machine
 	return ret;
 }
 
-int machine_load(const char *name_or_path, const char *const *dirs, struct machine **out,
-		 struct td_error *err)
+int machine_parse(const char *file, const char *text, size_t len, struct machine **out,
+		  struct td_error *err)
+{
+	return parse(file, text, len, false, out, err);
+}
+
+static int load(const char *name_or_path, const char *const *dirs, bool is_base,
+		struct machine **out, struct td_error *err)
 {
 	char *path, *text;
 	size_t len;
@@ -559,10 +571,16 @@ int machine_load(const char *name_or_path, const char *const *dirs, struct machi
 		return ret;
 	ret = ini_read_file(path, &text, &len, err);
 	if (!ret)
-		ret = machine_parse(path, text, len, out, err);
+		ret = parse(path, text, len, is_base, out, err);
 	free(text);
 	free(path);
 	return ret;
+}
+
+int machine_load(const char *name_or_path, const char *const *dirs, struct machine **out,
+		 struct td_error *err)
+{
+	return load(name_or_path, dirs, false, out, err);
 }
 
 int machine_list(const char *const *dirs, char ***names, size_t *nr)

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The simulated machine: what accesses to a line cost, where vCPUs sit, cells that hold
- * their invariants and repeat to the byte, block mode against full mode, and memory.
+ * their invariants and repeat to the byte, block mode against full mode, and memory;
+ * what sweeps and their map are made of.
  */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec/sim.h"
+#include "exec/pool.h"
 #include "exec/sweep.h"
+#include "report/map.h"
 #include "shim_exec.h"
 #include "tests/td_fixtures.h"
 
@@ -73,8 +80,8 @@ static void lines(void)
 	GO(0, READ, 6510, 1);
 	GO(3, READ, 6600, 140);
 	GO(0, READ, 6800, 140);		/* clean: both hold it now */
+	GO(1, READ, 6850, 90 + 30);	/* who reads waits for a transfer, too */
 	GO(3, READ, 6990, 1);
-	GO(1, READ, 7000, 30);
 	GO(0, READ, 7100, 1);
 	GO(2, RMW, 8000, 140 + 5);	/* three others, one far away */
 	CHECK_EQ(line.set, 0);
@@ -154,6 +161,43 @@ static void in_order(void)
 	CHECK_EQ(sim_fibers(&s, &f), 0);
 	CHECK_EQ(f.accesses, 20);
 	CHECK(ends[0] < 20002000 && ends[1] < 30002000);
+}
+
+/* Who waits for a word goes on when the write can be seen, not before. */
+static u64 woken;
+
+static void hand_over(void *arg, unsigned int cpu)
+{
+	int *word = arg;
+
+	if (!cpu) {
+		sim_spend(5000000);
+		exec_now->access(word, 4, SHIM_WRITE, __ATOMIC_RELEASE, NULL);
+		*word = 1;
+		return;
+	}
+	for (;;) {
+		exec_now->access(word, 4, SHIM_READ, __ATOMIC_ACQUIRE, NULL);
+		if (*word)
+			break;
+		exec_now->block(word);
+	}
+	woken = sim_now();
+}
+
+static void waiting(void)
+{
+	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static int word[16] __aligned(64);
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = (char *)word,
+			       .size = 64, .body = hand_over, .arg = word, .switched = nobody };
+	struct sim_figures f;
+
+	word[0] = 0;
+	CHECK_EQ(sim_fibers(&s, &f), 0);
+	CHECK(woken > 5000000 && woken < 5001000);
+	CHECK(f.shared > 0 && f.shared < f.accesses);
 }
 
 static void places(void)
@@ -330,7 +374,8 @@ static void large(void)
 static void grids(void)
 {
 	static const char *const bad[] = { "", "vcpus=", "vcpus=3..2", "vcpus=0..4", "vcpus=1..9999",
-					   "lone=1..101%", "cores=1..2", "vcpus=4:4", "lone=a" };
+					   "lone=1..101%", "cores=1..2", "vcpus=4:4", "lone=a",
+					   "vcpus=1,vcpus=2", "lone=1,vcpus=2,lone=1" };
 	struct sweep_grid g;
 	char err[512];
 	unsigned int i;
@@ -343,8 +388,185 @@ static void grids(void)
 	CHECK_EQ(sweep_parse("vcpus=3:7", &g, err, sizeof(err)), 0);
 	CHECK_EQ(g.vcpus.nr, 2);
 	CHECK_EQ(g.lone.value[0], 50);
+	CHECK(!g.rounded);
+	/* Two TDs of 4, seven of 4, sixteen of 6. */
+	CHECK_EQ(sweep_parse("vcpus=8:9:31:100", &g, err, sizeof(err)), 0);
+	CHECK(g.rounded);
+	CHECK_EQ(g.vcpus.nr, 3);
+	CHECK_EQ(g.vcpus.value[0], 8);
+	CHECK_EQ(g.vcpus.value[1], 28);
+	CHECK_EQ(g.vcpus.value[2], 96);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK(sweep_parse(bad[i], &g, err, sizeof(err)) != 0);
+}
+
+/* What a cell does decides how long it is said to take, whatever its vCPUs. */
+static void estimates(void)
+{
+	static const char *const more[] = { "td.torture.lives=320" };	/* 20 times its own */
+	struct machine *m = machine("spr-2s");
+	struct workload *loops, *flips, *own;
+	struct td_error err;
+	char text[512];
+	double few, many, one, two;
+
+	CHECK_EQ(workload_load("create-destroy", workloads, &loops, &err), 0);
+	CHECK_EQ(workload_load("conversion-storm", workloads, &flips, &err), 0);
+	own = sweep_workload(loops, 16, 50, text, sizeof(text));
+	few = sweep_seconds(own, m);
+	CHECK_EQ(workload_set_all(own, more, 1, &err), 0);
+	many = sweep_seconds(own, m);
+	CHECK(many > 15 * few && many < 25 * few);
+	workload_free(own);
+	/* Who flips for ever does so as long as the others run. */
+	own = sweep_workload(flips, 4, 0, text, sizeof(text));
+	one = sweep_seconds(own, m);
+	workload_free(own);
+	own = sweep_workload(flips, 64, 0, text, sizeof(text));
+	two = sweep_seconds(own, m);
+	workload_free(own);
+	CHECK(two > 3 * one && isfinite(two));
+	workload_free(loops);
+	workload_free(flips);
+	machine_free(m);
+}
+
+/* Whoever takes the answers has no room for the third one: no more jobs begin. */
+struct jobs {
+	unsigned int ran;
+};
+
+static json_t *answer(void *ctx, size_t i)
+{
+	(void)ctx;
+	return i == 1 ? NULL : json_pack("{s:i}", "job", (int)i);
+}
+
+static int take(void *ctx, size_t i, const json_t *j)
+{
+	struct jobs *jobs = ctx;
+
+	jobs->ran++;
+	/* Once there is no room whoever runs is made to end, answer or not. */
+	CHECK(jobs->ran > 3 ||
+	      (i == 1 ? !j : json_integer_value(json_object_get(j, "job")) == (json_int_t)i));
+	return jobs->ran == 3 ? -ENOSPC : 0;
+}
+
+static bool skip_even(void *ctx, size_t i)
+{
+	(void)ctx;
+	return i % 2 == 0;
+}
+
+static void pools(void)
+{
+	struct jobs jobs = { 0 };
+	struct pool_use use = { 0 };
+	struct pool p = { .nr = 200, .job = answer, .done = take, .ctx = &jobs, .use = &use };
+
+	CHECK_EQ(pool_run(&p), -ENOSPC);
+	CHECK(jobs.ran >= 3 && jobs.ran <= 3 + pool_cpus());
+	CHECK(use.peak_kib > 0);
+	jobs.ran = 0;
+	p.nr = 4;
+	p.skip = skip_even;
+	CHECK_EQ(pool_run(&p), 0);
+	CHECK_EQ(jobs.ran, 2);
+}
+
+/* -------------------------------------------------------------------- map */
+
+static const char *const names[] = { "null", "global-fast", "lockless" };
+static const bool controls[] = { true, false, false };
+static const u64 axis_vcpus[] = { 4, 8, 16, 32 }, axis_lone[] = { 0 };
+
+/* One row of four cells: waiting of the baseline in percent; below 0: it failed. */
+static char *map_text(const double wait[4], bool baseline, u64 others)
+{
+	struct map_value value[4][3];
+	struct map m = {
+		.workload = "w", .machine = "m", .strategy = names, .control = controls,
+		.nr_strategies = 3, .vcpus = axis_vcpus, .lone = axis_lone, .nr_vcpus = 4,
+		.nr_lone = 1, .others = others, .value = value[0],
+		.baseline = baseline ? "global-fast" : "hashed",
+	};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		unsigned int cpus = axis_vcpus[i] + others > 20 ? 20 : axis_vcpus[i] + others;
+
+		value[i][0] = (struct map_value){ true, 0, 1, cpus };
+		value[i][1] = (struct map_value){ wait[i] >= 0, wait[i], 100, cpus };
+		value[i][2] = (struct map_value){ true, 0, i == 0 ? 99 : 50, cpus };
+	}
+	map_print(f, &m, "text");
+	fclose(f);
+	CHECK(size && text[size - 1] == '\n');
+	return text;
+}
+
+#define SAYS(text, words) CHECK(strstr(text, words))
+
+static void maps(void)
+{
+	static const double calm[] = { 0, 0.5, 1, 1 }, rising[] = { 0, 2, 3, 4 },
+			    gap[] = { 0, 2, 0.5, 4 }, broken[] = { 0, -1, 0, 0 },
+			    none[] = { -1, -1, -1, -1 };
+	char *t = map_text(calm, true, 0);
+
+	/* The control is cheaper and no candidate; 99 for 100 is no reason to change. */
+	SAYS(t, "global-fast is cheapest in 1, lockless is cheapest in 3.");
+	SAYS(t, "global-fast spends at most 1% of CPU time waiting in all of them.");
+	SAYS(t, "From 32 vCPUs on several take turns on each of the 20 CPUs.");
+	free(t);
+	t = map_text(rising, true, 0);
+	SAYS(t, "in 3 of them: with 0% of the pages in lone regions from 8 vCPUs on.");
+	free(t);
+	t = map_text(gap, true, 0);
+	SAYS(t, "in 2 of them: with 0% of the pages in lone regions at 8, 32 vCPUs.");
+	free(t);
+	t = map_text(broken, true, 0);
+	SAYS(t, "at most 1% of CPU time waiting in all of the 3 in which it ran.");
+	free(t);
+	t = map_text(none, true, 0);
+	SAYS(t, "lockless is cheapest in 4. Of global-fast no cell ran.");
+	free(t);
+	t = map_text(rising, false, 6);
+	CHECK(!strstr(t, "hashed"));
+	SAYS(t, "Beside the vCPUs of the table there are 6 of other TDs. From 16 vCPUs on");
+	free(t);
+}
+
+/* More script than a pipe holds, and nobody who reads it: an error, not the end of the process. */
+static void no_gnuplot(void)
+{
+	enum { SIDE = 300 };
+	struct map_value *value = calloc(SIDE * SIDE, sizeof(*value));
+	u64 *axis = calloc(SIDE, sizeof(*axis));
+	struct map m = {
+		.workload = "w", .machine = "m", .strategy = names + 1, .control = controls + 1,
+		.nr_strategies = 1, .vcpus = axis, .lone = axis, .nr_vcpus = SIDE, .nr_lone = SIDE,
+		.value = value, .baseline = "global-fast",
+	};
+	unsigned int i;
+	int status = 0;
+	pid_t pid;
+
+	for (i = 0; i < SIDE * SIDE; i++)
+		value[i] = (struct map_value){ true, 0, 1, 1 };
+	pid = fork();
+	if (!pid) {
+		setenv("PATH", "/nonexistent", 1);
+		_exit(map_svg(&m, ".") == -ENOENT ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	free(value);
+	free(axis);
 }
 
 int main(void)
@@ -352,9 +574,15 @@ int main(void)
 	test_begin("sim");
 	go_to_root(__FILE__);
 	TEST(lines);
+	TEST(drawn);
 	TEST(in_order);
+	TEST(waiting);
 	TEST(places);
 	TEST(grids);
+	TEST(estimates);
+	TEST(pools);
+	TEST(maps);
+	TEST(no_gnuplot);
 	TEST(repeats);
 	TEST(together);
 	TEST(strategies);
