@@ -270,9 +270,9 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	struct sim_cpu *c = &sim.cpu[sim.current];
 	struct sim_line *line;
 	struct sim_access a;
+	bool publishes;
 
 	(void)size;
-	(void)order;
 	(void)pc;
 	sim.figures.accesses++;
 	if (kind != SHIM_READ && kind != SHIM_WRITE && c->now < c->drained)
@@ -298,19 +298,21 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 		if (a.done < c->busy)
 			a.done = c->busy;
 	}
-	c->now = c->in_call ? c->now + a.queued : kind == SHIM_WRITE ? a.visible : a.done;
-	c->queued += a.queued;
+	if (kind != SHIM_READ && a.visible > c->drained)
+		c->drained = a.visible;
 	/*
-	 * What it reads and writes is what the line holds when it is there. A store does not
-	 * hold up a real CPU, but it is made then, too, and the next locked instruction
-	 * waits for it anyway.
+	 * What it reads or changes is what the line holds when it is there. A store goes
+	 * to the store buffer and the CPU goes on; one that publishes (release) is made when
+	 * it lands, behind those before it. That holds up the simulated CPU, not a real one,
+	 * but nearly always a locked instruction is next, and waits for it in both.
 	 */
-	if (a.moved)
+	publishes = kind == SHIM_WRITE && order == __ATOMIC_RELEASE;
+	c->now = c->in_call ? c->now + a.queued : publishes ? c->drained : a.done;
+	c->queued += a.queued;
+	if (publishes || (a.moved && kind != SHIM_WRITE))
 		sim_sync();
 	if (kind == SHIM_READ)
 		return;
-	if (a.visible > c->drained)
-		c->drained = a.visible;
 	if (line->waiters)
 		wake(line, a.visible);
 }

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "shim_exec.h"
 #include "shim_runtime.h"
 #include "emu/module/leaves.h"
 
@@ -150,18 +151,25 @@ void world_cache_drain(struct world *w, struct pamt_cache *cache)
 		phys_free_kernel(&w->phys, cache->page[--cache->nr]);
 }
 
-/* Single accesses: a simulated CPU pays for what a get takes and returns, too. */
+/* A simulated CPU pays for the pair that it takes or returns, too: the count and two pages. */
+static __always_inline void touch_cache(struct pamt_cache *cache, int kind)
+{
+	SHIM_ACCESS(&cache->nr, SHIM_READ, __ATOMIC_RELAXED);
+	SHIM_ACCESS(&cache->page[cache->nr], kind, __ATOMIC_RELAXED);
+	SHIM_ACCESS(&cache->page[cache->nr + 1], kind, __ATOMIC_RELAXED);
+	SHIM_ACCESS(&cache->nr, SHIM_WRITE, __ATOMIC_RELAXED);
+}
+
 int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
 {
 	struct world *w = world_of(p);
-	unsigned int nr = cache ? READ_ONCE(cache->nr) : 0;
 
 	if (w->hooks.fail_alloc && w->hooks.fail_alloc(w))
 		return -ENOMEM;
-	if (likely(nr >= 2)) {
-		pair->hpa[0] = READ_ONCE(cache->page[nr - 1]);
-		pair->hpa[1] = READ_ONCE(cache->page[nr - 2]);
-		WRITE_ONCE(cache->nr, nr - 2);
+	if (likely(cache && cache->nr >= 2)) {
+		pair->hpa[0] = cache->page[--cache->nr];
+		pair->hpa[1] = cache->page[--cache->nr];
+		touch_cache(cache, SHIM_READ);
 		return 0;
 	}
 	/* A cache was filled for all that its owner may need: it must not be short (R11). */
@@ -178,12 +186,11 @@ int pamt_pair_alloc(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *
 void pamt_pair_free(struct pamt *p, struct pamt_cache *cache, struct pamt_pair *pair)
 {
 	struct world *w = world_of(p);
-	unsigned int nr = cache ? READ_ONCE(cache->nr) : WORLD_CACHE_PAGES;
 
-	if (likely(nr + 2 <= WORLD_CACHE_PAGES)) {
-		WRITE_ONCE(cache->page[nr], pair->hpa[1]);
-		WRITE_ONCE(cache->page[nr + 1], pair->hpa[0]);
-		WRITE_ONCE(cache->nr, nr + 2);
+	if (likely(cache && cache->nr + 2 <= WORLD_CACHE_PAGES)) {
+		touch_cache(cache, SHIM_WRITE);
+		cache->page[cache->nr++] = pair->hpa[1];
+		cache->page[cache->nr++] = pair->hpa[0];
 		return;
 	}
 	world_spend(w, COST_page_free);
