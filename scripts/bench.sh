@@ -6,7 +6,8 @@
 # blocks, at most 90 seconds on 2 cores. ON=emu: on an emulated TDX host, whose kernel is
 # built if it is not that of this source, 3 blocks, at most 6 minutes once it is; with fio
 # installed, the memory of that host is fragmented for the workloads that ask for it.
-# BLOCKS, WORKLOADS, STRATEGIES and OUT override; ACCEL=tcg|kvm: QEMU's accelerator.
+# BLOCKS, WORKLOADS, STRATEGIES and OUT override; PROJECT: the machine file of the projection at
+# the end, or none; ACCEL=tcg|kvm: QEMU's accelerator.
 set -u
 cd "$(dirname "$0")/.." || exit 3
 

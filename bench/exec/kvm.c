@@ -287,7 +287,8 @@ static bool may_go_down(const struct task *t)
 {
 	const struct kvm_cell *r = t->r;
 
-	if (r->wl->tds[t->group].shutdown.pick == WL_OWN || r->stop)
+	/* As in the other executors: together after the last life only. */
+	if (r->wl->tds[t->group].shutdown.pick == WL_OWN || t->lives_left > 1 || r->stop)
 		return true;
 	for (unsigned int g = 0; g < r->wl->nr_tds; g++)
 		if (r->wl->tds[g].shutdown.pick == WL_SHUTDOWN_TOGETHER && r->running_down[g])

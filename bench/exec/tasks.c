@@ -180,12 +180,14 @@ static bool forever(const struct run_td *td)
 	return workload_forever(td->run->wl, td->group);
 }
 
+/* TDs that go down together do so after their last life; one life makes room for the next. */
 static bool may_go_down(struct run_td *td)
 {
 	struct run *r = td->run;
 	unsigned int g;
 
-	if (r->wl->tds[td->group].shutdown.pick == WL_OWN || atomic_read(&r->stop))
+	if (r->wl->tds[td->group].shutdown.pick == WL_OWN || td->lives_left > 1 ||
+	    atomic_read(&r->stop))
 		return true;
 	for (g = 0; g < r->wl->nr_tds; g++)
 		if (r->wl->tds[g].shutdown.pick == WL_SHUTDOWN_TOGETHER &&

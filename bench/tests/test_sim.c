@@ -323,6 +323,19 @@ static void together(void)
 	}
 }
 
+/* TDs that go down together and have several lives: only the last ones wait for each other. */
+static void lives(void)
+{
+	static const char *const sets[] = { "td.storm.lives=3" };
+	struct result one = run("edge", "fault-storm", "lockless", 32, false, NULL, 0);
+	struct result three = run("edge", "fault-storm", "lockless", 32, false, sets, 1);
+
+	CHECK_EQ(three.status, CELL_OK);
+	CHECK(three.elapsed > 2 * one.elapsed);
+	free(one.text);
+	free(three.text);
+}
+
 static double off(double a, double b)
 {
 	return a > b ? a / b - 1 : b / a - 1;
@@ -585,6 +598,7 @@ int main(void)
 	TEST(no_gnuplot);
 	TEST(repeats);
 	TEST(together);
+	TEST(lives);
 	TEST(strategies);
 	TEST(large);
 	TEST(block_mode);
