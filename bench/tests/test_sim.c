@@ -200,6 +200,74 @@ static void waiting(void)
 	CHECK(f.shared > 0 && f.shared < f.accesses);
 }
 
+/*
+ * Two lines, and what stands in them when CPU 1 looks: at 1030 it asks for the first, of
+ * which CPU 0 changes the content at 1040, before it has left; CPU 0's release at 1100, to the
+ * second, lands at 1162.
+ */
+static struct landing {
+	char line[2][64] __aligned(64);
+	unsigned int content, published;
+	unsigned int seen[3];
+} landing;
+
+static void touch(unsigned int line, enum shim_access kind, int order)
+{
+	exec_now->access(landing.line[line], 4, kind, order, NULL);
+}
+
+static void land_0(void)
+{
+	touch(0, SHIM_RMW, __ATOMIC_SEQ_CST);
+	sim_charge(1040 - sim_now());
+	touch(0, SHIM_WRITE, __ATOMIC_RELAXED);
+	landing.content = 1;
+	sim_charge(1100 - sim_now());
+	touch(1, SHIM_WRITE, __ATOMIC_RELEASE);
+	landing.published = 1;
+}
+
+static void land_1(void)
+{
+	touch(1, SHIM_RMW, __ATOMIC_SEQ_CST);
+	sim_charge(1030 - sim_now());
+	touch(0, SHIM_RMW, __ATOMIC_SEQ_CST);
+	landing.seen[0] = landing.content;
+	sim_charge(1130 - sim_now());
+	sim_sync();
+	landing.seen[1] = landing.published;
+	sim_charge(1200 - sim_now());
+	sim_sync();
+	landing.seen[2] = landing.published;
+}
+
+static void land(void *arg, unsigned int cpu)
+{
+	(void)arg;
+	if (cpu)
+		land_1();
+	else
+		land_0();
+}
+
+static void lands(void)
+{
+	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = landing.line[0],
+			       .size = sizeof(landing.line), .body = land, .switched = nobody };
+	struct sim_figures f;
+
+	m.lines[LINE_keep].ns = 50;
+	for (s.seed = 0; s.seed < 32; s.seed++) {
+		memset(&landing, 0, sizeof(landing));
+		CHECK_EQ(sim_fibers(&s, &f), 0);
+		CHECK_EQ(landing.seen[0], 1);
+		CHECK_EQ(landing.seen[1], 0);
+		CHECK_EQ(landing.seen[2], 1);
+	}
+}
+
 static void places(void)
 {
 	struct machine m = tiny();
@@ -589,6 +657,7 @@ int main(void)
 	TEST(lines);
 	TEST(drawn);
 	TEST(in_order);
+	TEST(lands);
 	TEST(waiting);
 	TEST(places);
 	TEST(grids);
