@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_PAIRS 200u	/* of each kind; more are sampled evenly */
@@ -226,60 +227,77 @@ static void write_machine(FILE *f, const struct calibration *c, const struct mac
 	write_costs(f, costs);
 }
 
-/* Beside @path first: what is there stays until the new file is whole and makes a machine. */
-static int write_file(const struct calibration *c, const char *path)
+/* Where the file goes: beside its place at first, so that what is there stays until the new one is whole. */
+struct target {
+	const char *path;
+	char temp[PATH_MAX + 8];
+	FILE *f;
+};
+
+static int target_open(struct target *t, const char *path)
+{
+	struct stat st;
+
+	t->path = path;
+	snprintf(t->temp, sizeof(t->temp), "%s.new", path);
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return complain(DPAMT_USAGE, "--file: %s is no regular file", path);
+	t->f = fopen(t->temp, "w");
+	if (!t->f)
+		return complain(DPAMT_USAGE, "--file: %s: %s", path, strerror(errno));
+	return DPAMT_FINE;
+}
+
+/* Take it into place if all is well with it and @ret is. */
+static int target_close(struct target *t, int ret)
 {
 	struct machine *m = NULL;
 	struct td_error err;
-	char temp[PATH_MAX + 8];
-	int ret = DPAMT_FINE;
-	FILE *f;
 
-	if (machine_load("published", machine_dirs(), &m, &err))
-		return complain(DPAMT_ENVIRONMENT, "%s", err.text);
-	snprintf(temp, sizeof(temp), "%s.new", path);
-	f = fopen(temp, "w");
-	if (!f) {
-		machine_free(m);
-		return complain(DPAMT_USAGE, "--file: %s: %s", path, strerror(errno));
-	}
-	write_machine(f, c, m);
-	machine_free(m);
-	m = NULL;
-	if (ferror(f) | fclose(f))
-		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", temp, strerror(errno));
-	else if (machine_load(temp, machine_dirs(), &m, &err))
+	if (!t->f)
+		return ret;
+	if ((ferror(t->f) | fclose(t->f)) && !ret)
+		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", t->temp, strerror(errno));
+	if (!ret && machine_load(t->temp, machine_dirs(), &m, &err))
 		ret = complain(DPAMT_ENVIRONMENT, "what was measured makes no machine: %s", err.text);
-	else if (rename(temp, path))
-		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", path, strerror(errno));
+	if (!ret && rename(t->temp, t->path))
+		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", t->path, strerror(errno));
 	machine_free(m);
 	if (ret)
-		unlink(temp);
+		unlink(t->temp);
 	else
-		printf("%s\n", path);
+		printf("%s\n", t->path);
 	return ret;
 }
 
 int verb_calibrate(const struct options *o)
 {
 	struct calibration c = { 0 };
-	char err[256], path[PATH_MAX];
-	int ret = DPAMT_FINE;
+	struct target target = { 0 };
+	struct machine *costs = NULL;
+	struct td_error err;
+	char text[256], path[PATH_MAX];
+	int ret;
 
 	clock_init();
-	if (topology_open(&c.topo, err, sizeof(err)))
-		return complain(DPAMT_ENVIRONMENT, "%s", err);
+	if (topology_open(&c.topo, text, sizeof(text)))
+		return complain(DPAMT_ENVIRONMENT, "%s", text);
 	c.cpu = topology_cpus(c.topo, &c.nr);
 	shape(&c);
-	if (c.nr < 2)
+	snprintf(path, sizeof(path), "%s/this.mach", machine_dirs()[0]);
+	ret = target_open(&target, o->v[OPT_FILE].set ? o->v[OPT_FILE].text : path);
+	if (!ret && machine_load("published", machine_dirs(), &costs, &err))
+		ret = complain(DPAMT_ENVIRONMENT, "%s", err.text);
+	if (!ret && c.nr < 2)
 		ret = complain(DPAMT_SKIPPED, "there is one CPU: no line can move between CPUs");
 	if (!ret && twin_lines_measure(c.topo, c.cpu[0].cpu, LINE_ROUNDS, &c.lines))
 		ret = complain(DPAMT_ENVIRONMENT, "CPU %u cannot be measured", c.cpu[0].cpu);
 	if (!ret)
 		ret = measure_pairs(&c, o->v[OPT_QUIET].set);
-	snprintf(path, sizeof(path), "%s/this.mach", machine_dirs()[0]);
 	if (!ret)
-		ret = write_file(&c, o->v[OPT_FILE].set ? o->v[OPT_FILE].text : path);
+		write_machine(target.f, &c, costs);
+	ret = target_close(&target, ret);
+	machine_free(costs);
 	topology_free(c.topo);
 	return ret;
 }

@@ -254,6 +254,7 @@ int simulate_sensitivity(struct study *s)
 /* -------------------------------------------------------------- validation */
 
 #define VALIDATE_DEN 16u	/* simulated in full at this scale; counts times as many */
+#define VALIDATE_SEEDS 3u	/* of each cell: of one, a count is good to 10% only */
 #define PUBLISHED_WAITS 1136.0
 #define PUBLISHED_NS 4e6
 #define VALIDATE_TDS 10
@@ -280,7 +281,10 @@ static const struct validate_cell {
 	{ 60, 0 }, { 60, 1 }, { 60, 2 }, { 15, 4 }, { 60, 3 },
 };
 
-enum { VALIDATE_CELLS = sizeof(plan) / sizeof(plan[0]), JUDGED = 9, MIDDLE = 4 };
+enum {
+	VALIDATE_CELLS = sizeof(plan) / sizeof(plan[0]), VALIDATE_RUNS = VALIDATE_CELLS * VALIDATE_SEEDS,
+	JUDGED = 9, MIDDLE = 4,
+};
 
 /* Pages that a vCPU faults in; @w as its file has it. */
 static uint64_t vcpu_pages(const struct workload *w)
@@ -377,9 +381,9 @@ static void print_validation(const struct study *s, const struct workload *w,
 {
 	uint64_t pages = vcpu_pages(w) * VALIDATE_DEN;
 
-	printf("Validation: %s under global-fast on %s, simulated at 1/%u, counts times %u\n\n"
+	printf("Validation: %s under global-fast on %s, simulated at 1/%u, counts times %u; means of %u seeds\n\n"
 	       "window  came out  ADD, REMOVE  contentions    false   waiting  mean wait\n",
-	       w->name, s->machine->name, VALIDATE_DEN, VALIDATE_DEN);
+	       w->name, s->machine->name, VALIDATE_DEN, VALIDATE_DEN, VALIDATE_SEEDS);
 	for (size_t i = 0; i < VALIDATE_CELLS; i++)
 		printf("%4llu s  %6.1f s  %-11s  %11.0f  %6.0f%%  %5.1f ms  %6.2f us\n",
 		       (unsigned long long)plan[i].seconds, (double)pages * f[i].fault_mean_ns / 1e9,
@@ -404,27 +408,52 @@ static int load_cell(const struct study *s, struct machine *m, struct workload *
 	return 0;
 }
 
+/* The means over the seeds of each cell, into the first of its figures. */
+static void mean_of_seeds(struct sweep_figures *f)
+{
+	for (size_t i = 0; i < VALIDATE_CELLS; i++) {
+		struct sweep_figures sum = f[i * VALIDATE_SEEDS];
+
+		for (size_t k = 1; k < VALIDATE_SEEDS; k++) {
+			const struct sweep_figures *more = &f[i * VALIDATE_SEEDS + k];
+
+			sum.wait_count += more->wait_count;
+			sum.wait_false += more->wait_false;
+			sum.wait_ns += more->wait_ns;
+			sum.fault_mean_ns += more->fault_mean_ns;
+		}
+		sum.wait_count /= VALIDATE_SEEDS;
+		sum.wait_false /= VALIDATE_SEEDS;
+		sum.wait_ns /= VALIDATE_SEEDS;
+		sum.fault_mean_ns /= VALIDATE_SEEDS;
+		f[i] = sum;
+	}
+}
+
 int simulate_validate(struct study *s)
 {
 	struct machine *m = must_calloc(VALIDATE_CELLS, sizeof(*m));
 	struct workload *w[VALIDATE_CELLS] = { NULL };
-	struct sweep_figures f[VALIDATE_CELLS] = { 0 };
-	struct sweep_cell cell[VALIDATE_CELLS];
+	struct sweep_figures f[VALIDATE_RUNS] = { 0 };
+	struct sweep_cell cell[VALIDATE_RUNS];
 	bool ran = false;
 	int ret = 0;
 
 	for (size_t i = 0; i < VALIDATE_CELLS && !ret; i++) {
 		ret = load_cell(s, &m[i], &w[i], i);
-		cell[i] = (struct sweep_cell){ .workload = w[i], .machine = &m[i],
-					       .strategy = "global-fast",
-					       .seed = s->o->v[OPT_SEED].number };
+		for (size_t k = 0; k < VALIDATE_SEEDS; k++)
+			cell[i * VALIDATE_SEEDS + k] = (struct sweep_cell){
+				.workload = w[i], .machine = &m[i], .strategy = "global-fast",
+				.seed = s->o->v[OPT_SEED].number + k,
+			};
 	}
 	if (!ret)
-		ret = run_cells(s, cell, f, VALIDATE_CELLS, "cells of the validation", &ran);
-	for (size_t i = 0; i < VALIDATE_CELLS && !ret && ran; i++)
+		ret = run_cells(s, cell, f, VALIDATE_RUNS, "cells of the validation", &ran);
+	for (size_t i = 0; i < VALIDATE_RUNS && !ret && ran; i++)
 		if (!f[i].ok)
 			ret = complain(DPAMT_ENVIRONMENT, "a cell failed: %s", f[i].status);
 	if (!ret && ran) {
+		mean_of_seeds(f);
 		print_validation(s, w[0], f);
 		ret = judge_band(f);
 	}

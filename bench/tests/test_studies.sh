@@ -159,5 +159,25 @@ accesses() {
 full=$(accesses) block=$(accesses --block)
 ok "block mode" "$([ "${block:-0}" -gt 0 ] && [ $((block * 2)) -lt "${full:-0}" ] && echo fewer)" fewer
 
+# calibrate: no place for its file is found out before it measures; what is there stays.
+calibrate_refuses() {
+	"$dpamt" calibrate --quiet --file "$1" >/dev/null 2>"$tmp/err"
+	ok "exit of calibrate --file $1" "$?" 2
+	ok "line of calibrate --file $1" "$(cat "$tmp/err")" "dpamt: --file: $2"
+}
+calibrate_refuses /dev/null "/dev/null is no regular file"
+calibrate_refuses "$tmp/none/x.mach" "$tmp/none/x.mach: No such file or directory"
+if [ "$(nproc)" -gt 1 ]; then
+	# A CPU a socket, as small virtual machines have them: no two cores of a socket.
+	HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
+		"$dpamt" calibrate --quiet --file "$tmp/two.mach" >/dev/null
+	ok "calibrate with a CPU a socket" "$?" 0
+	ok "its sockets" "$(grep -c '^sockets = 2' "$tmp/two.mach")" 1
+	"$dpamt" simulate --out "$tmp" --machine "$tmp/two.mach" --scale 1/32 --strategy lockless \
+		>/dev/null 2>&1
+	ok "a cell on what was calibrated" "$?" 0
+	ok "left behind" "$(ls "$tmp"/*.new 2>/dev/null)" ""
+fi
+
 echo "test_studies: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
