@@ -6,7 +6,7 @@
  * A line is with nobody, with one CPU that may write it (owner), or with several
  * that may read it (a set). A load that finds it modified elsewhere becomes its owner, so
  * that the store or locked instruction behind it is free; one that finds it
- * clean shares it. That is what dpamt calibrate sees Intel servers do (migratory sharing).
+ * clean shares it: migratory sharing, as seen on Emerald Rapids (METHODOLOGY.md, 3a).
  *
  * A transfer occupies the line: who asks meanwhile starts when it is over, so
  * contenders queue. It takes its mean give or take LINE_spread: where a line and two
