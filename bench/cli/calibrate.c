@@ -93,7 +93,8 @@ static int measure_pairs(struct calibration *c, bool quiet)
 				continue;
 			if (twin_pair_measure(c->topo, c->cpu[i].cpu, c->cpu[j].cpu, lines_of(k),
 					      &p))
-				return complain(DPAMT_ENVIRONMENT, "CPUs %u and %u cannot be measured",
+				return complain(DPAMT_ENVIRONMENT,
+						"CPUs %u and %u never ran side by side: the machine is busy",
 						c->cpu[i].cpu, c->cpu[j].cpu);
 			k->low = k->low && k->low < p.transfer ? k->low : p.transfer;
 			k->high = k->high > p.transfer ? k->high : p.transfer;

@@ -26,6 +26,7 @@
 #define MEMORY_BYTES (64ul << 20)
 #define ARENA (4ul << 20)	/* where the lines of a pair are taken from */
 #define PAIR_LINES_MAX 256u
+#define GIVE_UP 16u		/* lines on which the two did not meet */
 
 /* Words that two threads work on: each in a pair of lines of its own. */
 struct words {
@@ -312,33 +313,35 @@ u64 duo_run(struct duo *d)
 	return nr ? sum / nr : 0;
 }
 
-/* What @op takes on each of @nr lines, somewhere in @arena; sorted. 0 or -EAGAIN. */
+/*
+ * What @op takes on each of @nr lines, somewhere in @arena; sorted. How many were measured: on
+ * a busy machine the two may not meet at some of them. -EAGAIN: hardly at any.
+ */
 static int on_lines(struct duo *d, void (*op)(struct duo *, unsigned int, unsigned int), char *arena,
 		    unsigned int nr, u64 *ps)
 {
 	u64 at = clock_ns();
-	unsigned int i;
+	unsigned int i, got = 0;
 
 	d->op = op;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr && (got || i < GIVE_UP); i++) {
 		at = at * 6364136223846793005ull + 1442695040888963407ull;
 		d->arg = arena + (at >> 33) % (ARENA / sizeof(struct words)) * sizeof(struct words);
 		memset(d->arg, 0, sizeof(struct words));
-		ps[i] = duo_run(d);
-		if (!ps[i])
-			return -EAGAIN;
+		ps[got] = duo_run(d);
+		got += ps[got] != 0;
 	}
-	qsort(ps, nr, sizeof(*ps), by_value);
-	return 0;
+	qsort(ps, got, sizeof(*ps), by_value);
+	return got * 8 >= nr ? (int)got : -EAGAIN;
 }
 
-static u64 mean(const u64 *ps, unsigned int nr)
+static u64 mean(const u64 *ps, int nr)
 {
 	u64 sum = 0;
 
-	for (unsigned int i = 0; i < nr; i++)
+	for (int i = 0; i < nr; i++)
 		sum += ps[i];
-	return sum / nr;
+	return nr > 0 ? sum / (unsigned int)nr : 0;
 }
 
 int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, unsigned int lines,
@@ -348,31 +351,31 @@ int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, 
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	struct duo *d = shim_zalloc(sizeof(*d));
 	u64 ps[PAIR_LINES_MAX];
-	int ret = d && arena != MAP_FAILED ? 0 : -ENOMEM;
+	int got = d && arena != MAP_FAILED ? 0 : -ENOMEM;
 
 	lines = lines < PAIR_LINES_MAX ? lines : PAIR_LINES_MAX;
-	if (!ret) {
+	if (!got) {
 		d->topo = t;
 		d->side[0].cpu = a;
 		d->side[1].cpu = b;
-		ret = on_lines(d, pass_turn, arena, lines, ps);
+		got = on_lines(d, pass_turn, arena, lines, ps);
 	}
-	if (!ret) {
+	if (got > 0) {
 		/* An operation of each side is two hand-overs. */
-		out->transfer = mean(ps, lines) / 2;
+		out->transfer = mean(ps, got) / 2;
 		/* Half of an even spread to both sides lies between the quartiles. */
-		out->spread = (ps[lines * 3 / 4] - ps[lines / 4]) / 2;
-		ret = on_lines(d, add_both, arena, lines, ps);
-		out->contended = mean(ps, lines);
+		out->spread = (ps[got * 3 / 4] - ps[got / 4]) / 2;
+		got = on_lines(d, add_both, arena, lines, ps);
+		out->contended = mean(ps, got);
 	}
-	if (!ret) {
-		ret = on_lines(d, lock_both, arena, lines, ps);
-		out->handover = mean(ps, lines);
+	if (got > 0) {
+		got = on_lines(d, lock_both, arena, lines, ps);
+		out->handover = mean(ps, got);
 	}
 	if (arena != MAP_FAILED)
 		munmap(arena, ARENA);
 	shim_free(d);
-	return ret;
+	return got < 0 ? got : 0;
 }
 
 static u64 most(u64 v, u64 limit)

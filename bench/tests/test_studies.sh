@@ -170,13 +170,18 @@ calibrate_refuses "$tmp/none/x.mach" "$tmp/none/x.mach: No such file or director
 if [ "$(nproc)" -gt 1 ]; then
 	# A CPU a socket, as small virtual machines have them: no two cores of a socket.
 	HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
-		"$dpamt" calibrate --quiet --file "$tmp/two.mach" >/dev/null
-	ok "calibrate with a CPU a socket" "$?" 0
-	ok "its sockets" "$(grep -c '^sockets = 2' "$tmp/two.mach")" 1
-	"$dpamt" simulate --out "$tmp" --machine "$tmp/two.mach" --scale 1/32 --strategy lockless \
-		>/dev/null 2>&1
-	ok "a cell on what was calibrated" "$?" 0
+		"$dpamt" calibrate --quiet --file "$tmp/two.mach" >/dev/null 2>"$tmp/err"
+	status=$?
 	ok "left behind" "$(ls "$tmp"/*.new 2>/dev/null)" ""
+	if [ $status = 3 ] && grep -q 'the machine is busy$' "$tmp/err"; then
+		echo "test_studies: calibrate not tested: the machine is busy"
+	else
+		ok "calibrate with a CPU a socket" "$status" 0
+		ok "its sockets" "$(grep -c '^sockets = 2' "$tmp/two.mach")" 1
+		"$dpamt" simulate --out "$tmp" --machine "$tmp/two.mach" --scale 1/32 \
+			--strategy lockless >/dev/null 2>&1
+		ok "a cell on what was calibrated" "$?" 0
+	fi
 fi
 
 echo "test_studies: $passed passed, $failed failed"
