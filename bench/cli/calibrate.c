@@ -42,6 +42,7 @@ struct calibration {
 	size_t nr;
 	struct twin_lines lines;
 	struct class class[KINDS];
+	struct twin_share share;	/* of the first two CPUs */
 	unsigned int sockets, cores, threads;
 };
 
@@ -221,9 +222,12 @@ static void write_machine(FILE *f, const struct calibration *c, const struct mac
 	fprintf(f,
 		"; Written by dpamt calibrate. Lines are measured; costs are those of published.mach.\n"
 		"[machine]\nname = this\ntitle = The machine at hand: %zu CPUs, measured\n"
-		"note = Clocks and neighbours change: dpamt simulate --measured measures its lines anew.\n"
+		"note = Clocks and neighbours change: dpamt simulate --measured measures its lines anew. A load \\\n"
+		"\tof a line that another CPU has modified takes %.0f ns, a locked add behind it %.0f, one to a \\\n"
+		"\tline that both have loaded %.0f.\n"
 		"\n[topology]\nsockets = %u\ncores = %u\nthreads = %u\n",
-		c->nr, c->sockets, c->cores, c->threads);
+		c->nr, (double)c->share.load / 1e3, (double)c->share.add_behind / 1e3,
+		(double)c->share.add_shared / 1e3, c->sockets, c->cores, c->threads);
 	write_lines(f, c);
 	write_costs(f, costs);
 }
@@ -295,6 +299,12 @@ int verb_calibrate(const struct options *o)
 		ret = complain(DPAMT_ENVIRONMENT, "CPU %u cannot be measured", c.cpu[0].cpu);
 	if (!ret)
 		ret = measure_pairs(&c, o->v[OPT_QUIET].set);
+	if (!ret && twin_share_measure(c.topo, c.cpu[0].cpu, c.cpu[1].cpu, &c.share))
+		ret = complain(DPAMT_ENVIRONMENT, "CPUs %u and %u cannot be measured", c.cpu[0].cpu,
+			       c.cpu[1].cpu);
+	if (!ret && !twin_migrates(&c.share))
+		complain(0, "loads do not take over modified lines here (see the note in the file): the "
+			    "simulated machine assumes that they do, and is too cheap");
 	if (!ret)
 		write_machine(target.f, &c, costs);
 	ret = target_close(&target, ret);

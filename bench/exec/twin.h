@@ -25,6 +25,24 @@ struct twin_pair {
 	uint64_t handover;	/* one queued spinlock section where both want the lock */
 };
 
+/*
+ * Whether a load takes over a line that another CPU has modified, in ps: that load, a locked
+ * add of the same CPU behind it, and one to a line that both have loaded. Where it does, and
+ * the simulated machine assumes so, the second is that of an own line.
+ */
+struct twin_share {
+	uint64_t load, add_behind, add_shared;
+};
+
+static inline bool twin_migrates(const struct twin_share *s)
+{
+	return s->add_behind < s->add_shared / 2;
+}
+
+/* On CPUs @a and @b. 0; -ENOMEM; -EAGAIN: no thread can be made, or bound. */
+int twin_share_measure(const struct topology *t, unsigned int a, unsigned int b,
+		       struct twin_share *out);
+
 /* On CPU @a alone, @rounds times 0.2 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
 int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
 		       struct twin_lines *out);
