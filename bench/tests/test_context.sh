@@ -4,25 +4,8 @@
 # The switch of our own between fibers against the portable one (exec/context.h): the
 # same program built with each must say the same, of explored states (whose stacks are
 # copied), of random schedules, and of a simulated machine.
-set -u
-cd "$(dirname "$0")/../.." || exit 3
-dpamt=${DPAMT:-build/dpamt}
+source "$(dirname "$0")/lib.sh"
 portable=$(dirname "$dpamt")/tests/dpamt-portable
-tmp=$(mktemp -d) || exit 3
-trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-
-# check TEXT COMMAND..
-check() {
-	local text=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL: $text"
-	fi
-}
 
 # What differs between two runs of one program: seconds.
 strip() {
@@ -52,5 +35,4 @@ both 'random schedules' 0 check --quiet --schedules 20
 both 'a simulated machine' 0 simulate --quiet --sweep vcpus=4,lone=0:100% --machine edge \
 	--format json --strategy global-fast,lockless --out "$tmp"
 
-echo "test_context: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish test_context

@@ -3,25 +3,7 @@
 #
 # dpamt explore from outside: exit codes, the double REMOVE of v3 as a picture
 # and as a schedule file that shows it again, and files that do not fit.
-set -u
-cd "$(dirname "$0")/../.." || exit 3
-dpamt=${DPAMT:-build/dpamt}
-tmp=$(mktemp -d) || exit 3
-trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-
-# check TEXT COMMAND..
-check() {
-	local text=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL: $text"
-		head -n 3 "$tmp/out" "$tmp/err"
-	fi
-}
+source "$(dirname "$0")/lib.sh"
 
 explore() {
 	"$dpamt" explore --out "$tmp" "$@" >"$tmp/out" 2>"$tmp/err"
@@ -135,5 +117,4 @@ for _ in {1..100}; do
 done
 check 'SIGKILL, nobody is left' [ -n "$child" -a ! -d "/proc/${child:-self}" ]
 
-echo "test_explore_cli: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish test_explore_cli

@@ -4,19 +4,7 @@
 # The simulated machine gives the same bytes with FMA and AVX2 masked, and with another seed
 # others. Where clang is installed the same bytes from its build, too (half a minute on a cold
 # cache).
-set -u
-cd "$(dirname "$0")/../.." || exit 3
-dpamt=${DPAMT:-build/dpamt}
-tmp=$(mktemp -d) || exit 3
-trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-
-ok() {
-	if [ "$2" = "$3" ]; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "FAIL $1: got \"$2\", want \"$3\""
-	fi
-}
+source "$(dirname "$0")/lib.sh"
 
 grid="--sweep vcpus=2:4,lone=0:100% --machine edge --quiet --strategy global,global-fast,lockless"
 # shellcheck disable=SC2086
@@ -42,5 +30,4 @@ if command -v clang >/dev/null; then
 else
 	echo "skipped: the same bytes by clang: clang is not installed"
 fi
-echo "test_simulate: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish test_simulate

@@ -4,19 +4,7 @@
 # The studies of dpamt simulate: one line and exit 2 for bad input, and for options that a
 # study does not take; a sweep with its map, interrupted and resumed, on a full disk and
 # without gnuplot; sensitivity; block mode.
-set -u
-cd "$(dirname "$0")/../.." || exit 3
-dpamt=${DPAMT:-build/dpamt}
-tmp=$(mktemp -d) || exit 3
-trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-
-ok() {
-	if [ "$2" = "$3" ]; then passed=$((passed + 1)); else
-		failed=$((failed + 1))
-		echo "FAIL $1: got \"$2\", want \"$3\""
-	fi
-}
+source "$(dirname "$0")/lib.sh"
 
 refuse() {
 	local text=$1 out
@@ -184,5 +172,4 @@ if [ "$(nproc)" -gt 1 ]; then
 	fi
 fi
 
-echo "test_studies: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish test_studies
