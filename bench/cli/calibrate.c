@@ -90,13 +90,14 @@ static int measure_pairs(struct calibration *c, bool quiet)
 			enum kind kind = kind_of(&c->cpu[i], &c->cpu[j]);
 			struct class *k = &c->class[kind];
 
-			if (seen[kind]++ % (k->found / MAX_PAIRS + 1))
+			if (seen[kind]++ % ((k->found - 1) / MAX_PAIRS + 1))
 				continue;
 			if (twin_pair_measure(c->topo, c->cpu[i].cpu, c->cpu[j].cpu, lines_of(k),
-					      &p))
-				return complain(DPAMT_ENVIRONMENT,
-						"CPUs %u and %u never ran side by side: the machine is busy",
-						c->cpu[i].cpu, c->cpu[j].cpu);
+					      &p)) {
+				complain(0, "CPUs %u and %u are left out: they never ran side by side",
+					 c->cpu[i].cpu, c->cpu[j].cpu);
+				continue;
+			}
 			k->low = k->low && k->low < p.transfer ? k->low : p.transfer;
 			k->high = k->high > p.transfer ? k->high : p.transfer;
 			k->sum.transfer += p.transfer;
@@ -110,6 +111,11 @@ static int measure_pairs(struct calibration *c, bool quiet)
 					 c->cpu[i].cpu, c->cpu[j].cpu, kind_names[kind],
 					 p.transfer / 1e3, p.contended / 1e3, p.handover / 1e3);
 		}
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		if (c->class[kind].found && !c->class[kind].measured)
+			return complain(DPAMT_ENVIRONMENT,
+					"no two CPUs on %s ever ran side by side: the machine is busy",
+					kind_names[kind]);
 	return DPAMT_FINE;
 }
 
@@ -258,11 +264,15 @@ static int target_close(struct target *t, int ret)
 {
 	struct machine *m = NULL;
 	struct td_error err;
+	bool bad;
 
 	if (!t->f)
 		return ret;
-	if ((ferror(t->f) | fclose(t->f)) && !ret)
-		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", t->temp, strerror(errno));
+	bad = ferror(t->f);
+	bad |= fclose(t->f) != 0;
+	if (bad && !ret)
+		ret = complain(DPAMT_ENVIRONMENT, "%s: cannot be written: %s", t->temp,
+			       strerror(errno ? errno : EIO));
 	if (!ret && machine_load(t->temp, machine_dirs(), &m, &err))
 		ret = complain(DPAMT_ENVIRONMENT, "what was measured makes no machine: %s", err.text);
 	if (!ret && rename(t->temp, t->path))
@@ -293,6 +303,9 @@ int verb_calibrate(const struct options *o)
 	ret = target_open(&target, o->v[OPT_FILE].set ? o->v[OPT_FILE].text : path);
 	if (!ret && machine_load("published", machine_dirs(), &costs, &err))
 		ret = complain(DPAMT_ENVIRONMENT, "%s", err.text);
+	if (!ret && c.sockets * c.cores * c.threads > MACHINE_CPUS_MAX)
+		ret = complain(DPAMT_ENVIRONMENT, "this machine has %u CPUs, a machine file at most %u",
+			       c.sockets * c.cores * c.threads, MACHINE_CPUS_MAX);
 	if (!ret && c.nr < 2)
 		ret = complain(DPAMT_SKIPPED, "there is one CPU: no line can move between CPUs");
 	if (!ret && twin_lines_measure(c.topo, c.cpu[0].cpu, LINE_ROUNDS, &c.lines))
@@ -300,9 +313,9 @@ int verb_calibrate(const struct options *o)
 	if (!ret)
 		ret = measure_pairs(&c, o->v[OPT_QUIET].set);
 	if (!ret && twin_share_measure(c.topo, c.cpu[0].cpu, c.cpu[1].cpu, &c.share))
-		ret = complain(DPAMT_ENVIRONMENT, "CPUs %u and %u cannot be measured", c.cpu[0].cpu,
+		ret = complain(DPAMT_ENVIRONMENT, "CPUs %u and %u cannot be had", c.cpu[0].cpu,
 			       c.cpu[1].cpu);
-	if (!ret && !twin_migrates(&c.share))
+	if (!ret && c.cpu[0].core != c.cpu[1].core && !twin_migrates(&c.share))
 		complain(0, "loads do not take over modified lines here (see the note in the file): the "
 			    "simulated machine assumes that they do, and is too cheap");
 	if (!ret)

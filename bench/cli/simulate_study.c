@@ -17,6 +17,7 @@
 #include "cli/simulate.h"
 #include "cli/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,7 @@ static void set_pause(struct machine *m, uint64_t page)
 	struct machine_cost *accept = &m->costs[COST_accept];
 	uint64_t spent = machine_cost_mean(m, COST_fault_base) +
 			 machine_cost_mean(m, COST_page_aug) + machine_cost_mean(m, COST_page_alloc);
+	uint64_t mean;
 
 	accept->ns = page > spent ? page - spent : accept->ns;
 	/* Exponential, as gaps between arrivals of independent work are: ten points. */
@@ -310,6 +312,10 @@ static void set_pause(struct machine *m, uint64_t page)
 		accept->quantiles[i] = (struct machine_quantile){
 			exponential[i].percent, accept->ns * exponential[i].permille / 1000,
 		};
+	/* Straight lines between the points lie above the curve: the mean is to be the window's. */
+	mean = machine_cost_mean(m, COST_accept);
+	for (uint32_t i = 0; i < accept->nr_quantiles; i++)
+		accept->quantiles[i].ns = accept->quantiles[i].ns * accept->ns / mean;
 }
 
 static void set_end(struct machine *m, const struct end *e)
@@ -451,7 +457,13 @@ int simulate_validate(struct study *s)
 		ret = run_cells(s, cell, f, VALIDATE_RUNS, "cells of the validation", &ran);
 	for (size_t i = 0; i < VALIDATE_RUNS && !ret && ran; i++)
 		if (!f[i].ok)
-			ret = complain(DPAMT_ENVIRONMENT, "a cell failed: %s", f[i].status);
+			ret = complain(strcmp(f[i].status, "violation") ? DPAMT_ENVIRONMENT :
+									  DPAMT_REGRESSED,
+				       "the cell of %" PRIu64 " s, ADD and REMOVE %s us, seed %" PRIu64
+				       " failed: %s",
+				       plan[i / VALIDATE_SEEDS].seconds,
+				       ends[plan[i / VALIDATE_SEEDS].end].name, cell[i].seed,
+				       f[i].status);
 	if (!ret && ran) {
 		mean_of_seeds(f);
 		print_validation(s, w[0], f);

@@ -22,14 +22,14 @@
 
 struct duo_progress {
 	u64 bursts;
-} __aligned(128);
+} __aligned(SMP_CACHE_BYTES);
 
 struct duo_side {
 	struct duo *duo;
 	unsigned int id, cpu, nr;
 	pthread_t thread;
 	u64 ps[DUO_CHUNKS];
-};
+} __aligned(SMP_CACHE_BYTES);
 
 struct duo {
 	const struct topology *topo;
@@ -37,9 +37,10 @@ struct duo {
 	void (*op)(struct duo *d, unsigned int id, unsigned int n);
 	void *arg;
 	unsigned int first_cpu;		/* shim_cpu of the first side */
+	bool alone;			/* the other thread could not be made */
 	struct duo_side side[2];	/* .cpu is the caller's to set */
 	struct duo_progress progress[2];
-	atomic_t here __aligned(128);
+	atomic_t here __aligned(SMP_CACHE_BYTES);
 };
 
 /* ps per operation, the mean; 0 when the two never ran side by side. */

@@ -270,7 +270,7 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	struct sim_cpu *c = &sim.cpu[sim.current];
 	struct sim_line *line;
 	struct sim_access a;
-	bool publishes;
+	bool publishes, late = false;
 
 	(void)size;
 	(void)pc;
@@ -295,8 +295,10 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 		a.done += sim.lines.ps[LINE_reload] - sim.lines.ps[LINE_read_hit];
 	if (kind != SHIM_READ && kind != SHIM_WRITE) {
 		c->changed = addr;
-		if (a.done < c->busy)
+		if (a.done < c->busy) {
 			a.done = c->busy;
+			late = true;
+		}
 	}
 	if (kind != SHIM_READ && a.visible > c->drained)
 		c->drained = a.visible;
@@ -309,12 +311,12 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	publishes = kind == SHIM_WRITE && order == __ATOMIC_RELEASE;
 	c->now = c->in_call ? c->now + a.queued : publishes ? c->drained : a.done;
 	c->queued += a.queued;
-	if (publishes || (a.moved && kind != SHIM_WRITE))
+	if (publishes || late || (a.moved && kind != SHIM_WRITE))
 		sim_sync();
 	if (kind == SHIM_READ)
 		return;
 	if (line->waiters)
-		wake(line, a.visible);
+		wake(line, a.visible > c->now ? a.visible : c->now);
 }
 
 static void on_block(const volatile void *addr)

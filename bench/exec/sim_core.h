@@ -3,10 +3,11 @@
  * Virtual time: CPUs of a simulated machine as fibers, each with a clock of its
  * own, in picoseconds. Before a CPU touches a line that it shares with others it
  * lets every CPU whose clock is behind go first, so shared accesses happen in the
- * order of time; on lines that only it has touched it runs ahead. An access happens when
- * the line is there, not when it is asked for: it sees what the owner does
- * meanwhile, and stores are seen in their order (TSO). Ties go to the
- * lower number: the same set-up gives the same run.
+ * order of time; on lines that only it has touched it runs ahead. A load or a locked
+ * instruction happens when the line is there, not when it is asked for: it sees what the
+ * owner does meanwhile. A release store happens when it and those before it have landed; other
+ * stores are seen at once. In a call whose time is known as a whole, accesses happen when
+ * their turn at the line comes. Ties go to the lower number: the same set-up gives the same run.
  *
  * One simulation at a time per process.
  */

@@ -35,6 +35,8 @@ int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct si
 		s->ps[i] = m->lines[i].ns;
 	s->rng = seed;
 	s->spread = s->ps[LINE_local] ? s->ps[LINE_spread] * 1024 / s->ps[LINE_local] : 0;
+	/* No transfer takes less than no time, whatever a study makes of the constants. */
+	s->spread = s->spread < 1024 ? s->spread : 1024;
 	s->nr_cpus = nr_cpus;
 	s->words = (nr_cpus + 63) / 64;
 	s->place = place;
@@ -253,6 +255,8 @@ void sim_line_access(struct sim_lines *s, struct sim_line *line, unsigned int cp
 	line->met = line->met || line->owner || line->set;
 	if (line->prev == cpu + 1 && now + line->keep < line->free_at) {
 		own(s, kind, now, a);
+		if (line->owner)
+			line->dirty |= kind != SIM_READ;
 		return;
 	}
 	if (kind == SIM_READ)

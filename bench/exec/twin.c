@@ -152,7 +152,7 @@ static u64 loop_memory(char *mem)
 int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
 		       struct twin_lines *out)
 {
-	struct words *w = shim_zalloc(sizeof(*w));
+	struct words *w = aligned_alloc(__alignof__(*w), sizeof(*w));
 	atomic_t *word = shim_zalloc(WORDS * sizeof(*word));
 	struct lone_lock *p = shim_zalloc(sizeof(*p));
 	char *mem = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -162,6 +162,8 @@ int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int ro
 	int ret = -ENOMEM;
 
 	memset(out, 0, sizeof(*out));
+	if (w)
+		memset(w, 0, sizeof(*w));
 	if (p)
 		p->pamt.stats = alloc_percpu(struct pamt_stats);
 	if (w && word && p && p->pamt.stats && mem != MAP_FAILED)
@@ -187,7 +189,7 @@ int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int ro
 		free_percpu(p->pamt.stats);
 	shim_free(p);
 	shim_free(word);
-	shim_free(w);
+	free(w);
 	return ret;
 }
 
@@ -258,7 +260,8 @@ static void *side_main(void *arg)
 	atomic_inc(&d->here);
 	while (atomic_read_acquire(&d->here) < 2)
 		cpu_relax();
-	chunks(s);
+	if (!READ_ONCE(d->alone))
+		chunks(s);
 	return NULL;
 }
 
@@ -276,6 +279,7 @@ static int both(struct duo *d)
 		if (!pthread_create(&d->side[i].thread, NULL, side_main, &d->side[i]))
 			continue;
 		if (i) {
+			WRITE_ONCE(d->alone, true);
 			atomic_inc(&d->here);
 			pthread_join(d->side[0].thread, NULL);
 		}
@@ -302,6 +306,9 @@ u64 duo_run(struct duo *d)
 	for (try = 0; try < DUO_TRIES && nr < DUO_ENOUGH; try++) {
 		if (both(d))
 			return 0;
+		/* The best try so far. */
+		if (d->side[0].nr + d->side[1].nr <= nr)
+			continue;
 		nr = d->side[0].nr + d->side[1].nr;
 		memcpy(all, d->side[0].ps, d->side[0].nr * sizeof(all[0]));
 		memcpy(all + d->side[0].nr, d->side[1].ps, d->side[1].nr * sizeof(all[0]));

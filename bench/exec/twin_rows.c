@@ -186,7 +186,7 @@ static int measure_lines(struct rows *r, struct twin_conditions *c, char *err, s
 	}
 	twin_constants(&l, &p, ps);
 	for (i = 0; i < LINE_NR; i++) {
-		if (ps[i])
+		if (i != LINE_sibling && i != LINE_remote)
 			r->machine.lines[i].ns = ps[i];
 		c->ps[i] += ps[i] / r->passes;
 	}
@@ -232,6 +232,8 @@ static int one_pass(struct rows *r, unsigned int pass, struct twin_conditions *c
 		ret = measure_two(r, pass, row, err, err_size);
 		if (!ret)
 			ret = sim_flavour.micro(&r->machine, r->row[row].strategy, &sim, err, err_size);
+		if (ret)
+			break;
 		p[TWIN_ONE_WORD].simulated = (double)sim.alone / 1e3;
 		p[TWIN_MANY_WORDS].simulated = (double)sim.alone_many / 1e3;
 		p[TWIN_SAME_WORD].simulated = (double)sim.same / 1e3;

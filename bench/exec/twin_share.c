@@ -39,7 +39,7 @@ struct share {
 	char *mem;
 	unsigned int cpu[2], failed;
 	u64 ps[3][ROUNDS];
-	atomic_t turn __aligned(128);
+	atomic_t turn __aligned(SMP_CACHE_BYTES);
 };
 
 struct share_side {
