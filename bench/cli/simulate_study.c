@@ -284,7 +284,7 @@ static const struct validate_cell {
 
 enum {
 	VALIDATE_CELLS = sizeof(plan) / sizeof(plan[0]), VALIDATE_RUNS = VALIDATE_CELLS * VALIDATE_SEEDS,
-	JUDGED = 9, MIDDLE = 4,
+	JUDGED = 9, MEAN_COSTS = 1,	/* MEAN_COSTS: of ends[] */
 };
 
 /* Pages that a vCPU faults in; @w as its file has it. */
@@ -354,9 +354,25 @@ static double scaled(double v)
 	return v * VALIDATE_DEN;
 }
 
+/*
+ * The mean wait hardly knows the window: over all of them, with the means as published. One
+ * window alone is 300 waits, whose mean is good to 5%.
+ */
+static double mean_wait(const struct sweep_figures *f)
+{
+	double ns = 0, count = 0;
+
+	for (size_t i = 0; i < JUDGED; i++)
+		if (plan[i].end == MEAN_COSTS) {
+			ns += f[i].wait_ns;
+			count += f[i].wait_count;
+		}
+	return ns / count;
+}
+
 static int judge_band(const struct sweep_figures *f)
 {
-	double low_n = INFINITY, high_n = 0, low_ns = INFINITY, high_ns = 0, mean;
+	double low_n = INFINITY, high_n = 0, low_ns = INFINITY, high_ns = 0, mean = mean_wait(f);
 	bool inside, narrow, near;
 
 	for (size_t i = 0; i < JUDGED; i++) {
@@ -365,7 +381,6 @@ static int judge_band(const struct sweep_figures *f)
 		low_ns = fmin(low_ns, scaled(f[i].wait_ns));
 		high_ns = fmax(high_ns, scaled(f[i].wait_ns));
 	}
-	mean = f[MIDDLE].wait_ns / f[MIDDLE].wait_count;
 	inside = low_n <= PUBLISHED_WAITS && PUBLISHED_WAITS <= high_n && low_ns <= PUBLISHED_NS &&
 		 PUBLISHED_NS <= high_ns;
 	narrow = high_n < 4 * low_n;
@@ -374,7 +389,7 @@ static int judge_band(const struct sweep_figures *f)
 	       "published: %s\n",
 	       low_n, high_n, low_ns / 1e6, high_ns / 1e6, verdict(inside));
 	printf("band of counts narrower than 4x: %.1fx: %s\n", high_n / low_n, verdict(narrow));
-	printf("mean wait, 30 s and mean costs, within 1.5x of 3.52 us: %.2f us: %s\n", mean / 1e3,
+	printf("mean wait, all windows and mean costs, within 1.5x of 3.52 us: %.2f us: %s\n", mean / 1e3,
 	       verdict(near));
 	printf("with the whole range of the machine file (not judged): %.0f..%.0f, %.1f..%.1f ms\n",
 	       scaled(f[JUDGED + 1].wait_count), scaled(f[JUDGED].wait_count),
