@@ -31,10 +31,9 @@
 /* Words that two threads work on: each in a pair of lines of its own. */
 struct words {
 	atomic_t turn __aligned(128);
-	atomic_t word[2] __aligned(128);
+	atomic_t word __aligned(128);
 	spinlock_t lock __aligned(128);
 	u64 data __aligned(128);
-	atomic_t here __aligned(128);
 };
 
 /* All that waiting needs of a strategy. */
@@ -62,7 +61,7 @@ static noinline u64 loop_rmw(struct words *w)
 	unsigned int i;
 
 	for (i = 0; i < LOOPS; i++)
-		atomic_inc(&w->word[0]);
+		atomic_inc(&w->word);
 	return per_loop(clock_ns() - t, LOOPS);
 }
 
@@ -97,7 +96,7 @@ static noinline u64 loop_section(struct words *w)
 	unsigned int i;
 
 	for (i = 0; i < LOOPS; i++) {
-		atomic_inc(&w->word[0]);
+		atomic_inc(&w->word);
 		WRITE_ONCE(w->data, READ_ONCE(w->data) + 1);
 		WRITE_ONCE(w->lock.val, 0);
 	}
@@ -213,7 +212,7 @@ static void add_both(struct duo *d, unsigned int id, unsigned int n)
 
 	(void)id;
 	while (n--)
-		atomic_inc(&w->word[0]);
+		atomic_inc(&w->word);
 }
 
 static void lock_both(struct duo *d, unsigned int id, unsigned int n)

@@ -43,7 +43,7 @@ static inline bool twin_migrates(const struct twin_share *s)
 int twin_share_measure(const struct topology *t, unsigned int a, unsigned int b,
 		       struct twin_share *out);
 
-/* On CPU @a alone, @rounds times 0.2 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
+/* On CPU @a alone, @rounds times about 1 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
 int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
 		       struct twin_lines *out);
 /* On CPUs @a and @b, over @lines lines (at most 256). 0; -ENOMEM; -EAGAIN: they never ran side by side. */
