@@ -89,13 +89,13 @@ static int measure_pairs(struct calibration *c, bool quiet)
 		for (size_t j = i + 1; j < c->nr; j++) {
 			enum kind kind = kind_of(&c->cpu[i], &c->cpu[j]);
 			struct class *k = &c->class[kind];
+			unsigned int a = c->cpu[i].cpu, b = c->cpu[j].cpu;
 
 			if (seen[kind]++ % ((k->found - 1) / MAX_PAIRS + 1))
 				continue;
-			if (twin_pair_measure(c->topo, c->cpu[i].cpu, c->cpu[j].cpu, lines_of(k),
-					      &p)) {
-				complain(0, "CPUs %u and %u are left out: they never ran side by side",
-					 c->cpu[i].cpu, c->cpu[j].cpu);
+			if (twin_pair_measure(c->topo, a, b, lines_of(k), &p) ||
+			    twin_handover_measure(c->topo, a, b, lines_of(k), &p)) {
+				complain(0, "CPUs %u and %u are left out: they never ran side by side", a, b);
 				continue;
 			}
 			k->low = k->low && k->low < p.transfer ? k->low : p.transfer;
@@ -108,7 +108,7 @@ static int measure_pairs(struct calibration *c, bool quiet)
 			if (!quiet)
 				complain(0, "CPUs %u and %u, %s: transfer %.1f ns, contended add %.1f ns, "
 					    "spinlock section %.1f ns",
-					 c->cpu[i].cpu, c->cpu[j].cpu, kind_names[kind],
+					 a, b, kind_names[kind],
 					 p.transfer / 1e3, p.contended / 1e3, p.handover / 1e3);
 		}
 	for (enum kind kind = 0; kind < KINDS; kind++)

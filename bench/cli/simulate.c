@@ -180,7 +180,7 @@ static int load(struct study *s)
 	return DPAMT_FINE;
 }
 
-#define MEASURED_SECONDS 5.5	/* a strategy, about: most of it is measuring */
+#define MEASURED_SECONDS 8.0	/* a strategy, about: most of it is measuring */
 
 /* Each strategy on this machine, and simulated. */
 static int measured(struct study *s)

@@ -254,9 +254,8 @@ void sim_line_access(struct sim_lines *s, struct sim_line *line, unsigned int cp
 	}
 	line->met = line->met || line->owner || line->set;
 	if (line->prev == cpu + 1 && now + line->keep < line->free_at) {
+		/* Before the line goes: what it writes is not its new owner's. */
 		own(s, kind, now, a);
-		if (line->owner)
-			line->dirty |= kind != SIM_READ;
 		return;
 	}
 	if (kind == SIM_READ)

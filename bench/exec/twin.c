@@ -350,37 +350,66 @@ static u64 mean(const u64 *ps, int nr)
 	return nr > 0 ? sum / (unsigned int)nr : 0;
 }
 
+/* Two CPUs and memory to measure lines in. */
+struct pair {
+	struct duo *duo;
+	char *arena;
+};
+
+static int pair_open(struct pair *p, const struct topology *t, unsigned int a, unsigned int b)
+{
+	p->duo = shim_zalloc(sizeof(*p->duo));
+	p->arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (!p->duo || p->arena == MAP_FAILED)
+		return -ENOMEM;
+	p->duo->topo = t;
+	p->duo->side[0].cpu = a;
+	p->duo->side[1].cpu = b;
+	return 0;
+}
+
+static void pair_close(struct pair *p)
+{
+	if (p->arena != MAP_FAILED)
+		munmap(p->arena, ARENA);
+	shim_free(p->duo);
+}
+
 int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, unsigned int lines,
 		      struct twin_pair *out)
 {
-	char *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	struct duo *d = shim_zalloc(sizeof(*d));
+	struct pair p;
 	u64 ps[PAIR_LINES_MAX];
-	int got = d && arena != MAP_FAILED ? 0 : -ENOMEM;
+	int got = pair_open(&p, t, a, b);
 
 	lines = lines < PAIR_LINES_MAX ? lines : PAIR_LINES_MAX;
-	if (!got) {
-		d->topo = t;
-		d->side[0].cpu = a;
-		d->side[1].cpu = b;
-		got = on_lines(d, pass_turn, arena, lines, ps);
-	}
+	if (!got)
+		got = on_lines(p.duo, pass_turn, p.arena, lines, ps);
 	if (got > 0) {
 		/* An operation of each side is two hand-overs. */
 		out->transfer = mean(ps, got) / 2;
 		/* Half of an even spread to both sides lies between the quartiles. */
 		out->spread = (ps[got * 3 / 4] - ps[got / 4]) / 2;
-		got = on_lines(d, add_both, arena, lines, ps);
+		got = on_lines(p.duo, add_both, p.arena, lines, ps);
 		out->contended = mean(ps, got);
 	}
-	if (got > 0) {
-		got = on_lines(d, lock_both, arena, lines, ps);
-		out->handover = mean(ps, got);
-	}
-	if (arena != MAP_FAILED)
-		munmap(arena, ARENA);
-	shim_free(d);
+	pair_close(&p);
+	return got < 0 ? got : 0;
+}
+
+int twin_handover_measure(const struct topology *t, unsigned int a, unsigned int b,
+			  unsigned int lines, struct twin_pair *out)
+{
+	struct pair p;
+	u64 ps[PAIR_LINES_MAX];
+	int got = pair_open(&p, t, a, b);
+
+	lines = lines < PAIR_LINES_MAX ? lines : PAIR_LINES_MAX;
+	if (!got)
+		got = on_lines(p.duo, lock_both, p.arena, lines, ps);
+	out->handover = mean(ps, got);
+	pair_close(&p);
 	return got < 0 ? got : 0;
 }
 

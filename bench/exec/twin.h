@@ -46,9 +46,14 @@ int twin_share_measure(const struct topology *t, unsigned int a, unsigned int b,
 /* On CPU @a alone, @rounds times about 1 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
 int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
 		       struct twin_lines *out);
-/* On CPUs @a and @b, over @lines lines (at most 256). 0; -ENOMEM; -EAGAIN: they never ran side by side. */
+/*
+ * On CPUs @a and @b, over @lines lines (at most 256): all of @out but the hand-over, which is the
+ * second one's. 0; -ENOMEM; -EAGAIN: they never ran side by side.
+ */
 int twin_pair_measure(const struct topology *t, unsigned int a, unsigned int b, unsigned int lines,
 		      struct twin_pair *out);
+int twin_handover_measure(const struct topology *t, unsigned int a, unsigned int b,
+			  unsigned int lines, struct twin_pair *out);
 /* The [line] constants of a machine of one socket, in ps, by enum line_cost. */
 void twin_constants(const struct twin_lines *l, const struct twin_pair *p, uint64_t *ps);
 

@@ -17,7 +17,7 @@
 #define APART_WORDS 64u	/* as sim_micro.c */
 #define SPOTS 8u	/* words on which each case is measured */
 #define LINE_ROUNDS 30u
-#define PAIR_LINES 16u
+#define PAIR_LINES 64u
 #define CPU_SLOTS 16u	/* shim CPUs to choose two from: other queue nodes, other lines */
 #define LEFT_OUT 8u	/* the passes with the highest and the lowest ratio: one in so many, each */
 
