@@ -13,6 +13,7 @@
 
 #define WAIT_MUCH 1.0	/* percent of CPU time: the line that the map draws */
 #define NEAR 1.02	/* as cheap as the cheapest */
+#define TIE 1.10	/* what another seed may turn (METHODOLOGY.md, 3a) */
 
 static const struct map_value *at(const struct map *m, size_t lone, size_t vcpus, size_t s)
 {
@@ -70,6 +71,34 @@ static bool base_waits(const struct map *m, size_t lone, size_t vcpus)
 
 /* ------------------------------------------------------------- in words */
 
+/* Cells in which @s is cheapest, or so near that it might be. */
+static size_t ties(const struct map *m, size_t s)
+{
+	size_t l, v, nr = 0;
+
+	for (l = 0; l < m->nr_lone; l++)
+		for (v = 0; v < m->nr_vcpus; v++) {
+			size_t best = cheapest(m, l, v);
+
+			nr += !m->control[s] && at(m, l, v, s)->ok &&
+			      at(m, l, v, s)->pamt_ns <= TIE * at(m, l, v, best)->pamt_ns;
+		}
+	return nr;
+}
+
+static void say_ties(FILE *out, const struct map *m)
+{
+	size_t s, nr, said = 0;
+
+	for (s = 0; s < m->nr_strategies; s++) {
+		nr = ties(m, s);
+		if (nr)
+			fprintf(out, "%s%s in %zu", said++ ? ", " : " Cheapest or within 10% of it: ",
+				m->strategy[s], nr);
+	}
+	fprintf(out, "%s", said ? "." : "");
+}
+
 static void say_choice(FILE *out, const struct map *m)
 {
 	size_t l, v, s, cells = m->nr_lone * m->nr_vcpus, *won;
@@ -85,7 +114,10 @@ static void say_choice(FILE *out, const struct map *m)
 		if (won[s])
 			fprintf(out, "%s%s is cheapest in %zu", l++ ? ", " : "", m->strategy[s],
 				won[s]);
-	fprintf(out, "%s.%s", l ? "" : "none could be decided", has_baseline(m) ? " " : "");
+	fprintf(out, "%s.", l ? "" : "none could be decided");
+	say_ties(out, m);
+	if (has_baseline(m))
+		fprintf(out, " ");
 	free(won);
 }
 
