@@ -14,7 +14,8 @@
 # configures and compiles after each what it touches (W=1, no warning in a
 # touched file), and runs checkpatch --strict on each: no error and no warning
 # without a reason in kernel/checkpatch.ignore. At the end the tree must be that
-# of kernel-source.sh, and is built in full. 5 minutes at first; when nothing
+# of kernel-source.sh, and is built in full: without Dynamic PAMT, without TDX,
+# with KVM as modules, and as it is booted. 10 minutes at first; when nothing
 # changed since it was in order, only that is said. --boot builds the whole kernel
 # after each and boots it in QEMU under TCG too; 20 minutes.
 #
@@ -240,6 +241,15 @@ known_warnings()
 	warnings_in "$log" "$tree" "$all" | sed 's/:[0-9:]*:* /: /' >"$log.known"
 }
 
+# Warnings of the last build in touched files, but for the base's own; $1: what was built.
+judge_warnings()
+{
+	warnings_in "$log" "$tree" "$touched" | while read -r line; do
+		echo "$line" | sed 's/:[0-9:]*:* /: /' | grep -qxFf - "$log.known" || echo "$line"
+	done >"$log.w"
+	[ ! -s "$log.w" ] || wrong "$1: $(cat "$log.w")"
+}
+
 # Apply patch file $1, and compile what its paths, the other arguments, ask for.
 step()
 {
@@ -260,10 +270,7 @@ step()
 		wrong "$name: does not compile: $(grep -m 1 -E '(error|Error)' "$log" |
 			cut -c 1-200) (see $log.$name)"
 	touched="$touched $*"
-	warnings_in "$log" "$tree" "$touched" | while read -r line; do
-		echo "$line" | sed 's/:[0-9:]*:* /: /' | grep -qxFf - "$log.known" || echo "$line"
-	done >"$log.w"
-	[ ! -s "$log.w" ] || wrong "$name: $(cat "$log.w")"
+	judge_warnings "$name"
 	[ -z "$boot" ] || start "$name"
 	[ $bad = 0 ] || cp "$log" "$log.$name"
 }
@@ -282,6 +289,35 @@ start()
 	clean:*) say "$said" ;;
 	*) wrong "$1: boot: $said" ;;
 	esac
+}
+
+# Build the tree, called $1, whole, with the options that the arguments of scripts/config $2.. set.
+variation()
+{
+	name=$1
+	shift
+	say "the whole kernel $name"
+	cp "$top/emu/config.new" "$build/.config" &&
+		"$tree/scripts/config" --file "$build/.config" "$@" &&
+		kmake -s olddefconfig >"$log" 2>&1 || {
+		wrong "$name: cannot configure: $(why "$log")"
+		return
+	}
+	while [ $# -gt 0 ]; do
+		is=$("$tree/scripts/config" --file "$build/.config" --state "$2")
+		case $1:$is in
+		--enable:y | --module:m | --disable:n | --disable:undef) ;;
+		*) wrong "$name: $1 $2 did not take: it is $is" ;;
+		esac
+		shift 2
+	done
+	modules=
+	! grep -qx CONFIG_MODULES=y "$build/.config" || modules=modules
+	# shellcheck disable=SC2086
+	kmake W=1 arch/x86/virt/ arch/x86/kvm/ >"$log" 2>&1 && kmake vmlinux $modules >>"$log" 2>&1 ||
+		wrong "$name: does not build: $(grep -m 1 -E '(error|Error|ERROR|undefined)' "$log" |
+			cut -c 1-200)"
+	judge_warnings "$name"
 }
 
 # checkpatch on the patch $1; findings without a reason are told. What the
@@ -358,6 +394,12 @@ while read -r path; do
 	wrong "after the series $path is not that of make kernel"
 done <"$log.differ"
 if [ $bad = 0 ]; then
+	variation "without Dynamic PAMT" --disable TDX_DYNAMIC_PAMT
+	variation "without TDX" --disable INTEL_TDX_HOST
+	# Modules get at nothing that is not exported. Last: it changes every object.
+	variation "with KVM as modules" --enable MODULES --module KVM --module KVM_INTEL
+fi
+if [ $bad = 0 ]; then
 	say "the whole kernel"
 	FOR=emu "$root/scripts/kernel-build.sh" >"$log" 8>&- || wrong "the whole kernel: $(cat "$log")"
 fi
@@ -369,7 +411,8 @@ rm -f "$log".*
 {
 	echo "$stamp"
 	echo "ok: $patches patches apply one by one to Linux $version and compile after each," \
-		"W=1, no warning${boot:+, and each boots}; $changed changed lines in files that it has;" \
+		"W=1, no warning${boot:+, and each boots}, the last without Dynamic PAMT," \
+		"without TDX and with KVM as modules too; $changed changed lines in files that it has;" \
 		"$(tail -n 1 "$series/style"), each with its reason"
 } >"$top/series.ok"
 sed -n 2p "$top/series.ok"
