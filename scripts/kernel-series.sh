@@ -241,6 +241,12 @@ known_warnings()
 	warnings_in "$log" "$tree" "$all" | sed 's/:[0-9:]*:* /: /' >"$log.known"
 }
 
+# The first error of the log: a file that is compiled may have the word in its name.
+first_error()
+{
+	grep -m 1 -iE '(error: |undefined reference|error [0-9]+$)' "$log" | cut -c 1-200
+}
+
 # Warnings of the last build in touched files, but for the base's own; $1: what was built.
 judge_warnings()
 {
@@ -267,8 +273,7 @@ step()
 	targets=$(folders "$@")
 	# shellcheck disable=SC2086
 	[ -z "$targets" ] || kmake W=1 $targets >"$log" 2>&1 ||
-		wrong "$name: does not compile: $(grep -m 1 -E '(error|Error)' "$log" |
-			cut -c 1-200) (see $log.$name)"
+		wrong "$name: does not compile: $(first_error) (see $log.$name)"
 	touched="$touched $*"
 	judge_warnings "$name"
 	[ -z "$boot" ] || start "$name"
@@ -279,8 +284,7 @@ step()
 start()
 {
 	kmake bzImage >"$log" 2>&1 || {
-		wrong "$1: the whole kernel does not build: $(grep -m 1 -E '(error|Error|undefined)' \
-			"$log" | cut -c 1-200)"
+		wrong "$1: the whole kernel does not build: $(first_error)"
 		return
 	}
 	said=$("$root/scripts/boot.sh" "$build/arch/x86/boot/bzImage" --accel=tcg --timeout=120 \
@@ -315,8 +319,7 @@ variation()
 	! grep -qx CONFIG_MODULES=y "$build/.config" || modules=modules
 	# shellcheck disable=SC2086
 	kmake W=1 arch/x86/virt/ arch/x86/kvm/ >"$log" 2>&1 && kmake vmlinux $modules >>"$log" 2>&1 ||
-		wrong "$name: does not build: $(grep -m 1 -E '(error|Error|ERROR|undefined)' "$log" |
-			cut -c 1-200)"
+		wrong "$name: does not build: $(first_error)"
 	judge_warnings "$name"
 }
 
