@@ -137,7 +137,67 @@ uint64_t memory_buffers_hash(unsigned int cpu);
 /* Make room for @n more elements of @size bytes at *@array. */
 bool explore_grow(void *array, size_t *room, size_t n, size_t size);
 
+/* Number of the operation, as far as operations are told apart. */
+static inline unsigned int step_of(const struct cpu *c)
+{
+	return c->step < EXPLORE_STEPS ? c->step : EXPLORE_STEPS - 1;
+}
+
 /* explore_sharing.c */
+
+/* The locks of a byte that nobody has accessed. */
+#define NO_ACCESS 0xffff
+
+/* Who accesses which bytes of an aligned word, or which bits of a byte of the bitmap. */
+struct word {
+	uintptr_t key;
+	uint8_t kind;			/* enum word_kind */
+	uint8_t contended;		/* by any two CPUs with no lock in common */
+	uint8_t counted;		/* bytes of counters that nobody has touched otherwise */
+	bool bitmap;
+	uint8_t foreign[EXPLORE_CPUS];	/* bytes that others write */
+	uint16_t read_needs, write_needs;	/* who holds these learns nothing new about locks */
+	/* In the operation of that number, or a later one. */
+	uint8_t reads[EXPLORE_CPUS][EXPLORE_STEPS], writes[EXPLORE_CPUS][EXPLORE_STEPS];
+	uint16_t read_locks[8], write_locks[8];	/* held at all of them */
+	uint64_t counter_mask;
+};
+
+/* Words by their address, those that were asked for last. */
+#define SHARING_RECENT 4096
+extern struct word *sharing_recent[SHARING_RECENT];
+
+/*
+ * WORD_STATE: an access like one before that was nobody's business, so is this one;
+ * *@foreign as in struct touch. WORD_UNKNOWN: ask sharing_note().
+ */
+static inline enum word_kind sharing_known(const volatile void *addr, unsigned int size,
+					   enum shim_access kind, bool *foreign)
+{
+	uintptr_t a = (uintptr_t)addr, key = a & ~7ul;
+	const struct word *w = sharing_recent[key >> 3 & (SHARING_RECENT - 1)];
+	unsigned int cpu = x.live.current, step, needs = 0;
+	uint8_t mask, news;
+
+	if (!w || w->key != key || a + size > key + 8)
+		return WORD_UNKNOWN;
+	if (w->kind != WORD_STATE)
+		return w->kind;
+	step = step_of(me());
+	mask = ((1u << size) - 1) << (a - key);
+	news = w->contended;
+	if (kind != SHIM_WRITE) {
+		news |= ~w->reads[cpu][step];
+		needs = w->read_needs;
+	}
+	if (kind != SHIM_READ) {
+		news |= ~w->writes[cpu][step];
+		needs |= w->write_needs;
+	}
+	*foreign = w->foreign[cpu] & mask;
+	return mask & news || needs & ~me()->holds ? WORD_UNKNOWN : WORD_STATE;
+}
+
 bool sharing_open(void);
 void sharing_close(void);
 /* Count again what is shared: a lock protects no more. */
@@ -147,12 +207,6 @@ enum word_kind sharing_kind(const volatile void *addr);
 bool sharing_note(struct touch *t, bool *grew);
 /* The word at @addr is no counter. */
 void sharing_no_counter(const volatile void *addr);
-/*
- * WORD_STATE: an access like one before that was no scheduling point, and is none;
- * *@foreign as in struct touch. WORD_UNKNOWN: ask sharing_note().
- */
-enum word_kind sharing_known(const volatile void *addr, unsigned int size, enum shim_access kind,
-			     bool *foreign);
 /* Does any other CPU ever access these bytes in conflict? */
 bool memory_shared(const volatile void *addr, unsigned int size);
 

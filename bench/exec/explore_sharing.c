@@ -14,31 +14,10 @@
 
 #include "exec/explore_internal.h"
 
-/* Who accesses which bytes of an aligned word, or which bits of a byte of the bitmap. */
-struct word {
-	uintptr_t key;
-	/*
-	 * What there is nothing to say about, for each CPU: bytes that it accesses as it did
-	 * before, under the locks and in the operation of @stamp, and as nobody's business.
-	 */
-	uint32_t stamp[EXPLORE_CPUS];
-	uint8_t known_reads[EXPLORE_CPUS], known_writes[EXPLORE_CPUS];
-	uint8_t foreign[EXPLORE_CPUS];	/* bytes that others write */
-	uint8_t kind;			/* enum word_kind */
-	uint8_t contended;		/* by any two CPUs with no lock in common */
-	uint8_t counted;		/* bytes of counters that nobody has touched otherwise */
-	bool bitmap;
-	/* In the operation of that number, or a later one. */
-	uint8_t reads[EXPLORE_CPUS][EXPLORE_STEPS], writes[EXPLORE_CPUS][EXPLORE_STEPS];
-	uint16_t read_locks[8], write_locks[8];	/* held at all of them */
-	uint64_t counter_mask;
-};
-
-#define RECENT 4096
+struct word *sharing_recent[SHARING_RECENT];
 
 static struct word *words;
 static size_t nr_words, words_size;
-static struct word *recent[RECENT];
 
 static bool inside(const struct explore_range *r, uintptr_t addr)
 {
@@ -52,7 +31,7 @@ static bool inside(const struct explore_range *r, uintptr_t addr)
 
 static struct word *find(uintptr_t key)
 {
-	struct word **r = &recent[key >> 3 & (RECENT - 1)];
+	struct word **r = &sharing_recent[key >> 3 & (SHARING_RECENT - 1)];
 	size_t i;
 
 	if (*r && (*r)->key == key)
@@ -110,7 +89,7 @@ static struct word *word_of(uintptr_t key)
 			return &words[0];
 		}
 		words_size = 2 * size;
-		memset(recent, 0, sizeof(recent));
+		memset(sharing_recent, 0, sizeof(sharing_recent));
 		for (i = 0; i < size; i++)
 			if (old[i].key)
 				*find(old[i].key) = old[i];
@@ -118,8 +97,8 @@ static struct word *word_of(uintptr_t key)
 		w = find(key);
 	}
 	w->key = key;
-	memset(w->read_locks, 0xff, sizeof(w->read_locks));
-	memset(w->write_locks, 0xff, sizeof(w->write_locks));
+	for (unsigned int b = 0; b < 8; b++)
+		w->read_locks[b] = w->write_locks[b] = NO_ACCESS;
 	w->kind = inside(x.p.ignore, key) || ignored(key) ? WORD_ASIDE :
 		  inside(x.p.quiet, key)		  ? WORD_QUIET :
 							    WORD_STATE;
@@ -152,11 +131,6 @@ static uint8_t bytes_in(uintptr_t key, uintptr_t a, unsigned int size)
 
 /* ---------------------------------------------------------------- sharing */
 
-static unsigned int step_of(const struct cpu *c)
-{
-	return c->step < EXPLORE_STEPS ? c->step : EXPLORE_STEPS - 1;
-}
-
 /* Bytes that two CPUs access in conflict, some time and with no lock in common. */
 static uint8_t contended(const struct word *w)
 {
@@ -185,41 +159,21 @@ static bool fewer_locks(const uint16_t *locks, uint8_t mask, uint16_t holds)
 	return false;
 }
 
-static void keep_locks(uint16_t *locks, uint8_t mask, uint16_t holds)
+/* What is left of a byte's locks; the sum of it over the bytes that were accessed: *@needs. */
+static void keep_locks(uint16_t *locks, uint8_t mask, uint16_t holds, uint16_t *needs)
 {
+	unsigned int b;
+
 	for (; mask; mask &= mask - 1)
 		locks[__builtin_ctz(mask)] &= holds;
+	for (b = 0, *needs = 0; b < 8; b++)
+		*needs |= locks[b] != NO_ACCESS ? locks[b] : 0;
 }
 
 static void add_access(uint8_t *from, unsigned int step, uint8_t mask)
 {
 	for (unsigned int s = 0; s <= step; s++)
 		from[s] |= mask;
-}
-
-static void forget_known(struct word *w)
-{
-	memset(w->known_reads, 0, sizeof(w->known_reads));
-	memset(w->known_writes, 0, sizeof(w->known_writes));
-}
-
-static uint32_t stamp_of(const struct cpu *c)
-{
-	return step_of(c) << 16 | (uint16_t)c->holds;
-}
-
-static void keep_known(struct word *w, uint8_t mask, bool reads, bool writes)
-{
-	unsigned int cpu = x.live.current;
-
-	if (w->stamp[cpu] != stamp_of(me())) {
-		w->stamp[cpu] = stamp_of(me());
-		w->known_reads[cpu] = w->known_writes[cpu] = 0;
-	}
-	if (reads)
-		w->known_reads[cpu] |= mask;
-	if (writes)
-		w->known_writes[cpu] |= mask;
 }
 
 /* The first access of its sort. True if somebody may have gone past a scheduling point for it. */
@@ -229,18 +183,17 @@ static bool learn(struct word *w, uint8_t mask, bool reads, bool writes)
 
 	if (reads) {
 		add_access(w->reads[cpu], step_of(me()), mask);
-		keep_locks(w->read_locks, mask, me()->holds);
+		keep_locks(w->read_locks, mask, me()->holds, &w->read_needs);
 	}
 	if (writes) {
 		add_access(w->writes[cpu], step_of(me()), mask);
-		keep_locks(w->write_locks, mask, me()->holds);
+		keep_locks(w->write_locks, mask, me()->holds, &w->write_needs);
 	}
 	if (writes)
 		for (unsigned int i = 0; i < EXPLORE_CPUS; i++)
 			if (i != cpu)
 				w->foreign[i] |= mask;
 	w->contended = contended(w);
-	forget_known(w);
 	return w->contended & mask;
 }
 
@@ -282,10 +235,7 @@ static bool note_word(struct word *w, uint8_t mask, struct touch *t, bool *grew)
 	    (writes && (mask & ~w->writes[cpu][step] || fewer_locks(w->write_locks, mask, me()->holds))))
 		*grew |= learn(w, mask, reads, writes);
 	t->contended |= w->contended & mask;
-	if (w->contended & mask)
-		return in_conflict(w, w->contended & mask, writes);
-	keep_known(w, mask, reads, writes);
-	return false;
+	return w->contended & mask && in_conflict(w, w->contended & mask, writes);
 }
 
 /* An access to the bitmap: these bits of the byte at @addr, each for itself. */
@@ -314,28 +264,6 @@ static bool still_counts(struct word *w, const struct touch *t, uint8_t mask, bo
 void sharing_no_counter(const volatile void *addr)
 {
 	word_of((uintptr_t)addr & ~7ul)->counted = 0;
-}
-
-enum word_kind sharing_known(const volatile void *addr, unsigned int size, enum shim_access kind,
-			     bool *foreign)
-{
-	uintptr_t a = (uintptr_t)addr, key = a & ~7ul;
-	const struct word *w = recent[key >> 3 & (RECENT - 1)];
-	unsigned int cpu = x.live.current;
-	uint8_t mask, known;
-
-	if (!w || w->key != key || a + size > key + 8)
-		return WORD_UNKNOWN;
-	if (w->kind != WORD_STATE)
-		return w->kind;
-	if (w->stamp[cpu] != stamp_of(me()))
-		return WORD_UNKNOWN;
-	mask = ((1u << size) - 1) << (a - key);
-	known = kind == SHIM_READ  ? w->known_reads[cpu] :
-		kind == SHIM_WRITE ? w->known_writes[cpu] :
-				     w->known_reads[cpu] & w->known_writes[cpu];
-	*foreign = w->foreign[cpu] & mask;
-	return mask & ~known ? WORD_UNKNOWN : WORD_STATE;
 }
 
 bool sharing_note(struct touch *t, bool *grew)
@@ -390,17 +318,15 @@ bool memory_shared(const volatile void *addr, unsigned int size)
 void sharing_restart(void)
 {
 	for (size_t i = 0; i < words_size; i++)
-		if (words[i].key) {
+		if (words[i].key)
 			words[i].contended = contended(&words[i]);
-			forget_known(&words[i]);
-		}
 }
 
 bool sharing_open(void)
 {
 	words_size = 1024;
 	nr_words = 0;
-	memset(recent, 0, sizeof(recent));
+	memset(sharing_recent, 0, sizeof(sharing_recent));
 	words = calloc(words_size, sizeof(*words));
 	return words;
 }
