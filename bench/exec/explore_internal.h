@@ -11,6 +11,7 @@
 #include "exec/explore.h"
 
 #define STACK_SIZE (64ul << 10)
+#define STACKS_SIZE (EXPLORE_CPUS * (STACK_SIZE + 4096))
 #define BUFFER_MAX 8
 /* A schedule this long has a loop that no other CPU's doing ends. */
 #define EXPLORE_DEPTH_MAX 100000

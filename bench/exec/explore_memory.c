@@ -38,7 +38,7 @@ bool explore_grow(void *array, size_t *room, size_t n, size_t size)
 
 static bool on_stack(const volatile void *addr)
 {
-	return (uintptr_t)addr - (uintptr_t)x.stacks < EXPLORE_CPUS * (STACK_SIZE + 4096);
+	return (uintptr_t)addr - (uintptr_t)x.stacks < STACKS_SIZE;
 }
 
 static bool overlap(const volatile void *a, unsigned int na, const volatile void *b, unsigned int nb)
@@ -56,9 +56,10 @@ static bool aside(const volatile void *addr)
 
 /* ------------------------------------------------------ undo log and hash */
 
-static void log_undo(uint64_t *word, uint64_t old)
+static inline void log_undo(uint64_t *word, uint64_t old)
 {
-	if (!explore_grow(&x.undo, &x.undo_room, x.live.undo + 1, sizeof(*x.undo)))
+	if (x.live.undo == x.undo_room &&
+	    !explore_grow(&x.undo, &x.undo_room, x.live.undo + 1, sizeof(*x.undo)))
 		return;
 	x.undo[x.live.undo++] = (struct undo){ word, old };
 }
@@ -68,7 +69,7 @@ static void hash_change(uint64_t *word, uint64_t old, uint64_t now)
 	x.live.memory ^= mix((uintptr_t)word, old) ^ mix((uintptr_t)word, now);
 }
 
-static void settle(void)
+static inline void settle(void)
 {
 	while (nr_pending) {
 		struct pending *p = &pending[--nr_pending];
@@ -170,8 +171,16 @@ static unsigned int choose(unsigned int n)
 }
 
 static void before_write(unsigned int cpu, const volatile void *addr, unsigned int size);
-static void record(unsigned int cpu, const volatile void *addr, unsigned int size,
-		   enum shim_access kind, bool plain, uint64_t value);
+static void keep_access(unsigned int cpu, const volatile void *addr, unsigned int size,
+			enum shim_access kind, bool plain, uint64_t value);
+
+/* For a trace or a picture. */
+static inline void record(unsigned int cpu, const volatile void *addr, unsigned int size,
+			  enum shim_access kind, bool plain, uint64_t value)
+{
+	if (x.p.trace || x.every_access)
+		keep_access(cpu, addr, size, kind, plain, value);
+}
 
 static void flush_one(unsigned int cpu)
 {
@@ -254,10 +263,10 @@ uint64_t memory_buffers_hash(unsigned int cpu)
 
 /* ------------------------------------------------------------------ hooks */
 
-static void record(unsigned int cpu, const volatile void *addr, unsigned int size,
-		   enum shim_access kind, bool plain, uint64_t value)
+static void keep_access(unsigned int cpu, const volatile void *addr, unsigned int size,
+			enum shim_access kind, bool plain, uint64_t value)
 {
-	if (!x.p.trace && !(x.every_access && memory_shared(addr, size)))
+	if (!x.p.trace && !memory_shared(addr, size))
 		return;
 	if (!explore_grow(&x.access, &x.access_room, x.live.accesses + 1, sizeof(*x.access)))
 		return;
@@ -345,42 +354,32 @@ static void stop(struct touch *t, bool plain, const void *pc)
  * What most accesses are: like one before, and nobody's business. False if that is not
  * known.
  */
-static bool nothing_to_say(const volatile void *addr, unsigned int size, enum shim_access kind,
-			   enum word_kind *word)
+static inline bool nothing_to_say(const volatile void *addr, unsigned int size,
+				  enum shim_access kind, enum word_kind *word)
 {
 	struct cpu *c = me();
 
-	*word = WORD_ASIDE;
-	if (on_stack(addr))
-		return true;
 	if (!x.shortcut || c->nr_stored || c->woken || x.distrust)
 		return false;
 	*word = sharing_known(addr, size, kind, &x.foreign);
-	if (*word == WORD_UNKNOWN || (*word == WORD_STATE && x.private_run + 1 >= PRIVATE_RUN_MAX))
+	if (*word != WORD_STATE)
+		return *word != WORD_UNKNOWN;
+	if (x.private_run + 1 >= PRIVATE_RUN_MAX)
 		return false;
-	if (*word == WORD_STATE) {
-		x.private_run++;
-		c->place_before = c->place;
-		x.decision[x.live.decisions - 1].n++;
-	}
+	x.private_run++;
+	c->place_before = c->place;
+	x.decision[x.live.decisions - 1].n++;
 	return true;
 }
 
-static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
-		      int order, const void *pc)
+/* An access that was not seen before, or that may be somebody's business. */
+static void meet(const volatile void *addr, unsigned int size, enum shim_access kind,
+		 const void *pc)
 {
 	struct touch t = { .addr = addr, .size = size, .kind = kind, .op = x.fetch,
 			   .operand = x.operand, .visible = ~0ull };
 
-	enum word_kind word;
-
-	(void)order;
 	x.fetch = SHIM_FETCH_other;
-	settle();
-	x.visible = ~0ull;
-	x.counts = x.foreign = false;
-	if (kind != SHIM_FENCE && nothing_to_say(addr, size, kind, &word))
-		return;
 	if (aside(addr))
 		return;
 	stop(&t, false, pc);
@@ -394,6 +393,21 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	x.visible = t.visible;
 	x.counts = t.counts;
 	x.foreign = t.foreign;
+}
+
+static void on_access(const volatile void *addr, unsigned int size, enum shim_access kind,
+		      int order, const void *pc)
+{
+	enum word_kind word;
+
+	(void)order;
+	settle();
+	x.visible = ~0ull;
+	x.counts = x.foreign = false;
+	if (kind != SHIM_FENCE && nothing_to_say(addr, size, kind, &word))
+		x.fetch = SHIM_FETCH_other;
+	else
+		meet(addr, size, kind, pc);
 }
 
 static void on_fetch(enum shim_fetch op, uint64_t operand)
@@ -481,34 +495,38 @@ static uint64_t on_wrote(const volatile void *addr, unsigned int size, uint64_t 
 	return old & x.visible;
 }
 
+/* As meet(). False if nobody is to know what is written. */
+static bool meet_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
+		       const void *pc)
+{
+	struct touch t = { .addr = addr, .size = size, .kind = kind };
+	uint64_t v = 0;
+
+	if (aside(addr))
+		return false;
+	if (sharing_kind(addr) == WORD_QUIET)
+		return true;
+	stop(&t, true, pc);
+	/* It goes past the buffer, so what is in there for these bytes goes first. */
+	if (memory_in_buffer(x.live.current, addr, size))
+		drain();
+	memcpy(&v, (void *)addr, size < 8 ? size : 8);
+	record(x.live.current, addr, size, kind, true, v);
+	x.foreign = t.foreign;
+	return true;
+}
+
 static void on_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
 		     const void *pc)
 {
-	struct touch t = { .addr = addr, .size = size, .kind = kind };
 	uintptr_t a = (uintptr_t)addr, key;
 	enum word_kind word;
 
 	settle();
 	x.foreign = false;
-	if (nothing_to_say(addr, size, kind, &word)) {
-		if (word == WORD_ASIDE)
-			return;
-	} else if (aside(addr)) {
+	if (nothing_to_say(addr, size, kind, &word) ? word == WORD_ASIDE :
+						       !meet_plain(addr, size, kind, pc))
 		return;
-	} else if (sharing_kind(addr) != WORD_QUIET) {
-		uint64_t v = 0;
-
-		stop(&t, true, pc);
-		/* It goes past the buffer, so what is in there for these bytes goes first. */
-		for (unsigned int i = 0; i < me()->nr_stored; i++)
-			if (overlap(me()->stored[i].addr, me()->stored[i].size, addr, size)) {
-				drain();
-				break;
-			}
-		memcpy(&v, (void *)addr, size < 8 ? size : 8);
-		record(x.live.current, addr, size, kind, true, v);
-		x.foreign = t.foreign;
-	}
 	if (kind == SHIM_READ) {
 		for (unsigned int i = 0; x.foreign && i < size; i++)
 			me()->place = mix(me()->place, ((const volatile char *)addr)[i]);
@@ -517,7 +535,8 @@ static void on_plain(const volatile void *addr, unsigned int size, enum shim_acc
 	for (key = a & ~7ul; key < a + size; key += 8) {
 		uint64_t *w = (uint64_t *)key;
 
-		if (!explore_grow(&pending, &pending_room, nr_pending + 1, sizeof(*pending)))
+		if (nr_pending == pending_room &&
+		    !explore_grow(&pending, &pending_room, nr_pending + 1, sizeof(*pending)))
 			return;
 		log_undo(w, *w);
 		pending[nr_pending++] = (struct pending){ w, *w };

@@ -72,6 +72,7 @@ enum event explore_resume(void)
 	x.private_run = 0;
 	x.p.set_cpu(x.live.current);
 	exec_now = &explore_ops;
+	exec_untold = (struct exec_untold){ (uintptr_t)x.stacks, STACKS_SIZE };
 	context_switch(&x.main, &c->context);
 	exec_now = NULL;
 #ifdef CONTEXT_OWN

@@ -15,6 +15,7 @@
 #include "shim/shim_exec.h"
 
 __thread const struct exec_ops *exec_now;
+__thread struct exec_untold exec_untold;
 
 #define PC __builtin_return_address(0)
 
@@ -197,8 +198,10 @@ void yield_tsan_atomic_thread_fence(int order)
 
 static inline void plain(const volatile void *a, size_t size, enum shim_access kind, void *pc)
 {
-	if (exec_now && exec_now->plain && size)
-		exec_now->plain(a, (unsigned int)size, kind, pc);
+	const struct exec_ops *x = exec_now;
+
+	if (x && x->plain && size && (uintptr_t)a - exec_untold.from >= exec_untold.size)
+		x->plain(a, (unsigned int)size, kind, pc);
 }
 
 #define PLAIN(name, size, kind)                       \

@@ -7,6 +7,7 @@
 #ifndef SHIM_EXEC_H
 #define SHIM_EXEC_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum shim_access { SHIM_READ, SHIM_WRITE, SHIM_RMW, SHIM_FENCE };
@@ -49,6 +50,13 @@ struct exec_ops {
 };
 
 extern __thread const struct exec_ops *exec_now;
+
+/* Memory of whose plain accesses exec_now does not want to know: the fibers' stacks. */
+struct exec_untold {
+	uintptr_t from;
+	size_t size;
+};
+extern __thread struct exec_untold exec_untold;
 
 static inline void exec_access(const volatile void *addr, unsigned int size,
 			       enum shim_access kind, int order)
