@@ -96,11 +96,11 @@ enum option_type {
 	OPTION(BOUND, "bound", COUNT, "N", "3", 0, 14, NULL, ON_EXPLORE,                           \
 	       "preemptions: the search grows from none to N")                                     \
 	OPTION(SECONDS, "seconds", COUNT, "S", "60", 1, 1000000, NULL, ON_EXPLORE,                 \
-	       "CPU time for one strategy; exit 5 if it is up first")                              \
+	       "for one strategy, of CPU time of each job; exit 5 if it is up first")               \
 	OPTION(RANDOM, "random", COUNT, "N", "1000", 0, 1000000000, NULL, ON_EXPLORE,              \
 	       "schedules by random priorities after each search")                                 \
 	OPTION(JOBS, "jobs", COUNT, "N", NULL, 1, 1024, NULL, ON_EXPLORE,                          \
-	       "strategies explored at once; by default one on each CPU")                          \
+	       "scenarios explored at once; by default one on each CPU")                           \
 	OPTION(REPLAY, "replay", TEXT, "FILE", NULL, 0, 0, NULL, ON_EXPLORE,                       \
 	       "run the schedule in FILE again and print it")                                      \
 	OPTION(SET, "set", SETS, "KEY=VALUE", NULL, 0, 0, NULL, ON_RUN | ON_SIMULATE,              \

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dpamt explore: each strategy in a process of its own, its scenarios in
- * turn with a bound that grows from 0, so that what breaks is shown with the
- * fewest preemptions; then random priorities. The table goes to stdout when a
- * strategy is through, progress to stderr. A signal is as if the time were up.
+ * dpamt explore: each scenario of each strategy in a process of its own, with a bound
+ * that grows from 0, so that what breaks is shown with the fewest preemptions; then
+ * random priorities. The table goes to stdout in the order of strategies and scenarios,
+ * as far as they are through, progress to stderr. A signal is as if the time were up.
  */
 #include "exec/explore_run.h"
 
@@ -40,7 +40,7 @@ struct row {
 	char broke[200];
 };
 
-/* What a strategy's process tells the one that started it. */
+/* What a process tells the one that started it. */
 struct report {
 	unsigned int rows, broken, undecided;
 	int reached;			/* by every row that is not whole; INT_MAX: all are */
@@ -232,9 +232,10 @@ static void count_row(const struct row *r, unsigned int bound, struct report *re
 }
 
 /* One scenario: bound by bound in each memory model, then at random. */
-static bool explore_one(const struct explore_config *c, unsigned int index, double until,
+static void explore_one(const struct explore_config *c, unsigned int index, double share,
 			struct report *rep, FILE *out)
 {
+	double start = clock_seconds();
 	struct explore_program p;
 	const char *what;
 	char err[256] = "";
@@ -243,17 +244,19 @@ static bool explore_one(const struct explore_config *c, unsigned int index, doub
 	if (yield_flavour.explore_open(index, now.strategy, &p, err, sizeof(err))) {
 		fprintf(out, "%s %s: %s\n", now.strategy, explore_scenario(index, &what), err);
 		rep->confused = true;
-		return false;
+		return;
 	}
 	if (!explore_open(&p)) {
 		fprintf(out, "%s: out of memory\n", now.strategy);
 		rep->confused = true;
 		yield_flavour.explore_close();
-		return false;
+		return;
 	}
 	for (m = EXPLORE_SC; m <= EXPLORE_TSO; m++) {
 		struct row row = { .scenario = explore_scenario(index, &what), .memory = m,
 				   .reached = -1 };
+		/* The first of two leaves half of the time. */
+		double until = start + (m == EXPLORE_SC && c->memory[EXPLORE_TSO] ? share / 2 : share);
 		unsigned int bound;
 
 		if (!c->memory[m] || pool_stopped())
@@ -267,49 +270,47 @@ static bool explore_one(const struct explore_config *c, unsigned int index, doub
 	}
 	explore_close();
 	yield_flavour.explore_close();
-	return true;
-}
-
-/* Each may take half of the time that is left, for most need next to nothing; the last all. */
-static void explore_strategy(const struct explore_config *c, struct report *rep, FILE *out)
-{
-	double start = clock_seconds(), end = start + c->seconds;
-	unsigned int i, todo = 0;
-	const char *what, *name;
-
-	rep->reached = INT_MAX;
-	now.c = c;
-	now.start = start;
-	for (i = 0; (name = explore_scenario(i, &what)); i++)
-		todo += wants(c, name) && yield_flavour.explore_applies(i, now.strategy);
-	for (i = 0; (name = explore_scenario(i, &what)); i++) {
-		double t = clock_seconds();
-
-		if (!wants(c, name) || !yield_flavour.explore_applies(i, now.strategy))
-			continue;
-		if (pool_stopped())
-			break;
-		explore_one(c, i, --todo ? t + (end - t) / 2 : end, rep, out);
-	}
-	if (!c->quiet && isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K");
 }
 
 /* -------------------------------------------------------------- processes */
 
-/* The strategies' answers, printed in their order. */
+/* One scenario of one strategy. */
+struct job {
+	size_t strategy;
+	unsigned int scenario;
+	bool last;			/* of its strategy */
+	bool ended;
+	json_t *answer;
+};
+
+/* The jobs' answers, printed in their order. */
 struct exploration {
 	const struct explore_config *c;
-	json_t **answer;
-	size_t printed;
-	bool *ended;
+	unsigned int jobs;		/* at a time */
+	struct job *job;
+	size_t nr, printed;
+	double *used;			/* by each strategy, of its time */
 	struct report sum;
 };
+
+/*
+ * CPU seconds for a job. All that run at once may take what is left of their strategy's time
+ * between them, one alone half of it, for most need next to nothing; the last one all.
+ */
+static double share(const struct exploration *e, const struct job *j)
+{
+	double left = (double)e->c->seconds * e->jobs - e->used[j->strategy];
+	double part = j->last ? left : left / (e->jobs > 2 ? e->jobs : 2);
+
+	return part < e->c->seconds ? part : e->c->seconds;
+}
 
 static json_t *explore_job(void *ctx, size_t i)
 {
 	const struct exploration *e = ctx;
-	struct report rep = { 0 };
+	const struct job *j = &e->job[i];
+	struct report rep = { .reached = INT_MAX };
+	double start = clock_seconds();
 	char *text = NULL;
 	json_t *answer;
 	size_t size;
@@ -317,13 +318,18 @@ static json_t *explore_job(void *ctx, size_t i)
 
 	if (!out)
 		return NULL;
-	now.strategy = e->c->strategies[i];
-	explore_strategy(e->c, &rep, out);
+	now.c = e->c;
+	now.strategy = e->c->strategies[j->strategy];
+	now.start = start;
+	explore_one(e->c, j->scenario, share(e, j), &rep, out);
+	if (!e->c->quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
 	if (fclose(out))
 		return NULL;
-	answer = json_pack("{s:s%, s:i, s:i, s:i, s:i, s:b}", "text", text, size, "rows",
+	answer = json_pack("{s:s%, s:i, s:i, s:i, s:i, s:b, s:f}", "text", text, size, "rows",
 			   (int)rep.rows, "broken", (int)rep.broken, "undecided", (int)rep.undecided,
-			   "reached", rep.reached, "confused", rep.confused);
+			   "reached", rep.reached, "confused", rep.confused, "seconds",
+			   clock_seconds() - start);
 	free(text);
 	return answer;
 }
@@ -333,14 +339,16 @@ static int figure(const json_t *answer, const char *key)
 	return (int)json_integer_value(json_object_get(answer, key));
 }
 
-static void print_answer(struct exploration *e, const json_t *answer, const char *strategy)
+static void print_answer(struct exploration *e, const struct job *j)
 {
 	struct report *sum = &e->sum;
+	const json_t *answer = j->answer;
+	const char *what;
 
 	if (!answer) {
 		sum->confused = true;
-		fprintf(stderr, "dpamt: exploring %s: its process ended without a result\n",
-			strategy);
+		fprintf(stderr, "dpamt: exploring %s, scenario %s: its process ended without a result\n",
+			e->c->strategies[j->strategy], explore_scenario(j->scenario, &what));
 		return;
 	}
 	fputs(json_string_value(json_object_get(answer, "text")), stdout);
@@ -356,16 +364,30 @@ static void print_answer(struct exploration *e, const json_t *answer, const char
 static int explore_done(void *ctx, size_t i, const json_t *answer)
 {
 	struct exploration *e = ctx;
+	struct job *j = &e->job[i];
 
-	e->answer[i] = json_incref((json_t *)answer);
-	e->ended[i] = true;
-	for (; e->printed < e->c->nr_strategies && e->ended[e->printed]; e->printed++)
-		print_answer(e, e->answer[e->printed], e->c->strategies[e->printed]);
+	j->answer = json_incref((json_t *)answer);
+	j->ended = true;
+	e->used[j->strategy] += json_real_value(json_object_get(answer, "seconds"));
+	for (; e->printed < e->nr && e->job[e->printed].ended; e->printed++)
+		print_answer(e, &e->job[e->printed]);
 	return 0;
+}
+
+/* What was reached, in words. */
+static const char *reached(const struct report *sum, char *buf, size_t size)
+{
+	if (sum->reached < 0)
+		snprintf(buf, size, "some to none");
+	else
+		snprintf(buf, size, "all to %d", sum->reached);
+	return buf;
 }
 
 static int verdict(const struct explore_config *c, const struct report *sum, bool interrupted)
 {
+	char how_far[32];
+
 	printf("explore: %u passed, %u failed; ", sum->rows - sum->broken, sum->broken);
 	if (sum->broken)
 		printf("broken\n");
@@ -374,8 +396,9 @@ static int verdict(const struct explore_config *c, const struct report *sum, boo
 	else if (interrupted)
 		printf("interrupted, NOT exhausted to preemption bound %u\n", c->bound);
 	else if (sum->undecided)
-		printf("NOT exhausted to preemption bound %u: %u of %u rows (all to %d) when time was up\n",
-		       c->bound, sum->undecided, sum->rows, sum->reached);
+		printf("NOT exhausted to preemption bound %u: %u of %u rows (%s) when time was up\n",
+		       c->bound, sum->undecided, sum->rows,
+		       reached(sum, how_far, sizeof(how_far)));
 	else if (!sum->rows)
 		printf("no scenario applies\n");
 	else if (sum->reached == INT_MAX)
@@ -393,22 +416,43 @@ static int verdict(const struct explore_config *c, const struct report *sum, boo
 	return sum->undecided ? EXIT_UNDECIDED : 0;
 }
 
+static bool plan_jobs(struct exploration *e)
+{
+	const struct explore_config *c = e->c;
+	const char *name, *what;
+	unsigned int i, nr;
+	size_t s;
+
+	for (nr = 0; explore_scenario(nr, &what); nr++)
+		;
+	e->job = calloc(c->nr_strategies * nr, sizeof(*e->job));
+	e->used = calloc(c->nr_strategies, sizeof(*e->used));
+	if (!e->job || !e->used)
+		return false;
+	for (s = 0; s < c->nr_strategies; s++) {
+		for (i = 0; (name = explore_scenario(i, &what)); i++)
+			if (wants(c, name) && yield_flavour.explore_applies(i, c->strategies[s]))
+				e->job[e->nr++] = (struct job){ .strategy = s, .scenario = i };
+		if (e->nr)
+			e->job[e->nr - 1].last = true;
+	}
+	return true;
+}
+
 int explore_execute(const struct explore_config *c)
 {
-	struct exploration e = { .c = c, .sum = { .reached = INT_MAX } };
-	struct pool p = { .nr = c->nr_strategies, .job = explore_job, .done = explore_done,
-			  .ctx = &e, .jobs = c->jobs, .ask = true };
-	int ret, code;
+	struct exploration e = { .c = c, .jobs = c->jobs ? c->jobs : pool_cpus(),
+				 .sum = { .reached = INT_MAX } };
+	struct pool p = { .job = explore_job, .done = explore_done, .ctx = &e, .jobs = e.jobs,
+			  .ask = true };
+	int ret, code = EXIT_ENVIRONMENT;
 	size_t i;
 
-	e.answer = calloc(c->nr_strategies, sizeof(*e.answer));
-	e.ended = calloc(c->nr_strategies, sizeof(*e.ended));
-	if (!e.answer || !e.ended) {
+	if (!plan_jobs(&e)) {
 		fprintf(stderr, "dpamt: out of memory\n");
-		free(e.answer);
-		free(e.ended);
-		return EXIT_ENVIRONMENT;
+		goto out;
 	}
+	p.nr = e.nr;
 	printf("%-12s %-10s %-4s %-12s %11s %10s %8s %7s\n", "strategy", "scenario", "mem",
 	       "bound", "states", "schedules", "random", "seconds");
 	ret = pool_run(&p);
@@ -417,10 +461,11 @@ int explore_execute(const struct explore_config *c)
 		fprintf(stderr, "dpamt: a process cannot be started: %s\n", strerror(-ret));
 	}
 	code = verdict(c, &e.sum, ret == -EINTR);
-	for (i = 0; i < c->nr_strategies; i++)
-		json_decref(e.answer[i]);
-	free(e.answer);
-	free(e.ended);
+	for (i = 0; i < e.nr; i++)
+		json_decref(e.job[i].answer);
+out:
+	free(e.job);
+	free(e.used);
 	return code;
 }
 

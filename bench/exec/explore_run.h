@@ -17,9 +17,9 @@ struct explore_config {
 	size_t nr_scenarios;
 	bool memory[2];			/* by enum explore_memory */
 	unsigned int bound;		/* preemptions */
-	unsigned int seconds;		/* of CPU time, per strategy */
+	unsigned int seconds;		/* per strategy, of CPU time of each of @jobs */
 	uint64_t random, seed;		/* random schedules per scenario and memory model */
-	unsigned int jobs;		/* strategies at a time; 0: one on each CPU */
+	unsigned int jobs;		/* scenarios at a time; 0: one on each CPU */
 	const char *out;		/* folder of schedule files */
 	bool quiet;
 };
