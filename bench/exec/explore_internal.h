@@ -51,7 +51,8 @@ struct cpu {
 	 * write too. Before its last access.
 	 */
 	uint64_t place, place_before;
-	unsigned int step;		/* number of its operation */
+	unsigned int operation;		/* its number */
+	unsigned int step;		/* the same, as far as they are told apart */
 	uint64_t saved;			/* number of the saved copy of its stack; 0: it has run since */
 	size_t blob, blob_size;		/* where that lies */
 	struct explore_access next;	/* what it is about to do */
@@ -95,7 +96,8 @@ struct explorer {
 	bool counts, foreign;
 	bool shortcut;			/* nothing is to be seen of what is nobody's business */
 	struct cpu *me;			/* that runs */
-	unsigned int private_run;	/* accesses since the current CPU's last stop */
+	struct explore_decision *turn;	/* its decision */
+	unsigned int turn_from;		/* accesses in it before it went on */
 	bool every_access;		/* replay: stop at each access */
 
 	struct undo *undo;
@@ -138,12 +140,6 @@ uint64_t memory_buffers_hash(unsigned int cpu);
 /* Make room for @n more elements of @size bytes at *@array. */
 bool explore_grow(void *array, size_t *room, size_t n, size_t size);
 
-/* Number of the operation, as far as operations are told apart. */
-static inline unsigned int step_of(const struct cpu *c)
-{
-	return c->step < EXPLORE_STEPS ? c->step : EXPLORE_STEPS - 1;
-}
-
 /* explore_sharing.c */
 
 /* The locks of a byte that nobody has accessed. */
@@ -157,6 +153,7 @@ struct word {
 	uint8_t counted;		/* bytes of counters that nobody has touched otherwise */
 	bool bitmap;
 	uint8_t foreign[EXPLORE_CPUS];	/* bytes that others write */
+	uint16_t locks;			/* of p.lock, that lie in it, a bit each */
 	uint16_t read_needs, write_needs;	/* who holds these learns nothing new about locks */
 	/* In the operation of that number, or a later one. */
 	uint8_t reads[EXPLORE_CPUS][EXPLORE_STEPS], writes[EXPLORE_CPUS][EXPLORE_STEPS];
@@ -164,7 +161,7 @@ struct word {
 	uint64_t counter_mask;
 };
 
-/* Words by their address, those that were asked for last. */
+/* Words by their address, those that were asked for last; never NULL. */
 #define SHARING_RECENT 4096
 extern struct word *sharing_recent[SHARING_RECENT];
 
@@ -172,31 +169,31 @@ extern struct word *sharing_recent[SHARING_RECENT];
  * WORD_STATE: an access like one before that was nobody's business, so is this one;
  * *@foreign as in struct touch. WORD_UNKNOWN: ask sharing_note().
  */
-static inline enum word_kind sharing_known(const volatile void *addr, unsigned int size,
-					   enum shim_access kind, bool *foreign)
+static inline __attribute__((always_inline)) enum word_kind
+sharing_known(const volatile void *addr, unsigned int size, enum shim_access kind, bool *foreign)
 {
-	uintptr_t a = (uintptr_t)addr, key = a & ~7ul;
-	const struct word *w = sharing_recent[key >> 3 & (SHARING_RECENT - 1)];
-	unsigned int cpu = x.live.current, step, needs = 0;
+	uintptr_t a = (uintptr_t)addr;
+	const struct word *w = sharing_recent[a >> 3 & (SHARING_RECENT - 1)];
+	const struct cpu *c = me();
+	unsigned int needs = 0;
 	uint8_t mask, news;
 
-	if (!w || w->key != key || a + size > key + 8)
+	if (w->key != (a & ~7ul) || (a & 7) + size > 8)
 		return WORD_UNKNOWN;
 	if (w->kind != WORD_STATE)
 		return w->kind;
-	step = step_of(me());
-	mask = ((1u << size) - 1) << (a - key);
+	mask = ((1u << size) - 1) << (a & 7);
 	news = w->contended;
 	if (kind != SHIM_WRITE) {
-		news |= ~w->reads[cpu][step];
+		news |= ~w->reads[x.live.current][c->step];
 		needs = w->read_needs;
 	}
 	if (kind != SHIM_READ) {
-		news |= ~w->writes[cpu][step];
+		news |= ~w->writes[x.live.current][c->step];
 		needs |= w->write_needs;
 	}
-	*foreign = w->foreign[cpu] & mask;
-	return mask & news || needs & ~me()->holds ? WORD_UNKNOWN : WORD_STATE;
+	*foreign = w->foreign[x.live.current] & mask;
+	return mask & news || needs & ~c->holds ? WORD_UNKNOWN : WORD_STATE;
 }
 
 bool sharing_open(void);
@@ -204,6 +201,8 @@ void sharing_close(void);
 /* Count again what is shared: a lock protects no more. */
 void sharing_restart(void);
 enum word_kind sharing_kind(const volatile void *addr);
+/* Locks of p.lock in the word at @addr, a bit each. */
+unsigned int sharing_locks(const volatile void *addr);
 /* Note an access; is it a scheduling point? *@grew: one like it was none before. */
 bool sharing_note(struct touch *t, bool *grew);
 /* The word at @addr is no counter. */
@@ -217,7 +216,14 @@ void explore_finish(void);
 void explore_yield(enum event ev);
 bool explore_begin(void);
 void explore_unwind(void);
-bool explore_enabled(unsigned int cpu);
+bool explore_may_wake(unsigned int cpu);
+/* Can it go on? */
+static inline bool explore_enabled(unsigned int cpu)
+{
+	const struct cpu *c = &x.live.cpu[cpu];
+
+	return !c->done && (!c->waits_for || explore_may_wake(cpu));
+}
 void explore_decide(int cpu, unsigned int n);
 void explore_broke(struct explore_result *r, const char *what);
 /* What the state itself shows to be broken, NULL if nothing. */

@@ -69,7 +69,7 @@ static void hash_change(uint64_t *word, uint64_t old, uint64_t now)
 	x.live.memory ^= mix((uintptr_t)word, old) ^ mix((uintptr_t)word, now);
 }
 
-static inline void settle(void)
+static __attribute__((noinline)) void settle_pending(void)
 {
 	while (nr_pending) {
 		struct pending *p = &pending[--nr_pending];
@@ -77,6 +77,12 @@ static inline void settle(void)
 		if (*p->word != p->old)
 			hash_change(p->word, p->old, *p->word);
 	}
+}
+
+static inline void settle(void)
+{
+	if (nr_pending)
+		settle_pending();
 }
 
 void memory_undo(size_t nr)
@@ -138,9 +144,9 @@ static void mistrust(uint32_t lock)
  */
 static void note_locks(const volatile void *addr, unsigned int size, uint64_t old, uint64_t now)
 {
-	for (unsigned int l = 0; l < EXPLORE_LOCKS && x.p.lock[l].addr; l++) {
-		const struct explore_lock *k = &x.p.lock[l];
-		uint32_t bit = 1u << l;
+	for (unsigned int in = sharing_locks(addr); in; in &= in - 1) {
+		const struct explore_lock *k = &x.p.lock[__builtin_ctz(in)];
+		uint32_t bit = in & -in;
 		bool was;
 
 		if (addr != k->addr)
@@ -330,8 +336,8 @@ static void stop(struct touch *t, bool plain, const void *pc)
 		explore_yield(EV_GREW);
 	}
 	/* A loop over private memory, or over what nobody was seen to write yet: is there an end? */
-	if (!point && ++x.private_run == PRIVATE_RUN_MAX) {
-		x.private_run = 0;
+	if (!point && x.turn->n - x.turn_from >= PRIVATE_RUN_MAX) {
+		x.turn_from = x.turn->n;
 		x.live.depth += EXPLORE_DEPTH_MAX / 10;
 		point = true;
 	}
@@ -347,28 +353,28 @@ static void stop(struct touch *t, bool plain, const void *pc)
 		me()->place = mix(me()->place, (uintptr_t)pc ^ (uintptr_t)t->addr << 20);
 	if (point)
 		check_plain(&me()->next);
-	x.decision[x.live.decisions - 1].n++;
+	x.turn->n++;
 }
 
 /*
  * What most accesses are: like one before, and nobody's business. False if that is not
  * known.
  */
-static inline bool nothing_to_say(const volatile void *addr, unsigned int size,
-				  enum shim_access kind, enum word_kind *word)
+static inline __attribute__((always_inline)) bool
+nothing_to_say(const volatile void *addr, unsigned int size, enum shim_access kind,
+	       enum word_kind *word, bool *foreign)
 {
 	struct cpu *c = me();
 
 	if (!x.shortcut || c->nr_stored || c->woken || x.distrust)
 		return false;
-	*word = sharing_known(addr, size, kind, &x.foreign);
+	*word = sharing_known(addr, size, kind, foreign);
 	if (*word != WORD_STATE)
 		return *word != WORD_UNKNOWN;
-	if (x.private_run + 1 >= PRIVATE_RUN_MAX)
+	if (x.turn->n - x.turn_from >= PRIVATE_RUN_MAX)
 		return false;
-	x.private_run++;
 	c->place_before = c->place;
-	x.decision[x.live.decisions - 1].n++;
+	x.turn->n++;
 	return true;
 }
 
@@ -404,7 +410,7 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	settle();
 	x.visible = ~0ull;
 	x.counts = x.foreign = false;
-	if (kind != SHIM_FENCE && nothing_to_say(addr, size, kind, &word))
+	if (kind != SHIM_FENCE && nothing_to_say(addr, size, kind, &word, &x.foreign))
 		x.fetch = SHIM_FETCH_other;
 	else
 		meet(addr, size, kind, pc);
@@ -495,13 +501,14 @@ static uint64_t on_wrote(const volatile void *addr, unsigned int size, uint64_t 
 	return old & x.visible;
 }
 
-/* As meet(). False if nobody is to know what is written. */
-static bool meet_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
-		       const void *pc)
+/* As meet(). False if nobody is to know of it. */
+static __attribute__((noinline)) bool meet_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
+		       const void *pc, bool *foreign)
 {
 	struct touch t = { .addr = addr, .size = size, .kind = kind };
 	uint64_t v = 0;
 
+	*foreign = false;
 	if (aside(addr))
 		return false;
 	if (sharing_kind(addr) == WORD_QUIET)
@@ -512,26 +519,42 @@ static bool meet_plain(const volatile void *addr, unsigned int size, enum shim_a
 		drain();
 	memcpy(&v, (void *)addr, size < 8 ? size : 8);
 	record(x.live.current, addr, size, kind, true, v);
-	x.foreign = t.foreign;
+	*foreign = t.foreign;
 	return true;
 }
 
-static void on_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
-		     const void *pc)
+static __attribute__((noinline)) void meet_read(const volatile void *addr, unsigned int size,
+						const void *pc, bool known)
+{
+	bool foreign = known;
+
+	if (!known)
+		meet_plain(addr, size, SHIM_READ, pc, &foreign);
+	for (unsigned int i = 0; foreign && i < size; i++)
+		me()->place = mix(me()->place, ((const volatile char *)addr)[i]);
+}
+
+static inline void plain_read(const volatile void *addr, unsigned int size, const void *pc)
+{
+	bool foreign = false, known;
+	enum word_kind word;
+
+	known = nothing_to_say(addr, size, SHIM_READ, &word, &foreign);
+	if (!known || foreign)
+		meet_read(addr, size, pc, known);
+}
+
+static __attribute__((noinline)) void plain_write(const volatile void *addr, unsigned int size,
+						  const void *pc)
 {
 	uintptr_t a = (uintptr_t)addr, key;
 	enum word_kind word;
+	bool foreign;
 
-	settle();
-	x.foreign = false;
-	if (nothing_to_say(addr, size, kind, &word) ? word == WORD_ASIDE :
-						       !meet_plain(addr, size, kind, pc))
+	if (nothing_to_say(addr, size, SHIM_WRITE, &word, &foreign) ?
+		    word == WORD_ASIDE :
+		    !meet_plain(addr, size, SHIM_WRITE, pc, &foreign))
 		return;
-	if (kind == SHIM_READ) {
-		for (unsigned int i = 0; x.foreign && i < size; i++)
-			me()->place = mix(me()->place, ((const volatile char *)addr)[i]);
-		return;
-	}
 	for (key = a & ~7ul; key < a + size; key += 8) {
 		uint64_t *w = (uint64_t *)key;
 
@@ -541,6 +564,16 @@ static void on_plain(const volatile void *addr, unsigned int size, enum shim_acc
 		log_undo(w, *w);
 		pending[nr_pending++] = (struct pending){ w, *w };
 	}
+}
+
+static void on_plain(const volatile void *addr, unsigned int size, enum shim_access kind,
+		     const void *pc)
+{
+	settle();
+	if (kind == SHIM_READ)
+		plain_read(addr, size, pc);
+	else
+		plain_write(addr, size, pc);
 }
 
 static void on_block(const volatile void *addr)
@@ -583,8 +616,11 @@ static unsigned int on_choose(unsigned int n)
 
 static void on_rest(void)
 {
+	struct cpu *c = me();
+
 	settle();
-	me()->place = mix(++me()->step, 3);
+	c->step += c->step < EXPLORE_STEPS - 1;
+	c->place = mix(++c->operation, 3);
 }
 
 static void on_fail(const char *what)

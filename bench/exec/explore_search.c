@@ -69,7 +69,8 @@ enum event explore_resume(void)
 
 	x.me = c;
 	c->saved = 0;
-	x.private_run = 0;
+	x.turn = &x.decision[x.live.decisions - 1];
+	x.turn_from = x.turn->n;
 	x.p.set_cpu(x.live.current);
 	exec_now = &explore_ops;
 	exec_untold = (struct exec_untold){ (uintptr_t)x.stacks, STACKS_SIZE };
@@ -298,14 +299,11 @@ static bool was_seen(uint64_t key, unsigned int remaining)
 
 /* ----------------------------------------------------------------- search */
 
-bool explore_enabled(unsigned int cpu)
+/* It waits: is there a store for it in a buffer? */
+bool explore_may_wake(unsigned int cpu)
 {
 	const struct cpu *c = &x.live.cpu[cpu];
 
-	if (c->done)
-		return false;
-	if (!c->waits_for)
-		return true;
 	for (unsigned int i = 0; i < x.p.nr; i++)
 		if (i != cpu && memory_in_buffer(i, c->waits_for, c->last_size))
 			return true;

@@ -15,6 +15,7 @@
 #include "exec/explore_internal.h"
 
 struct word *sharing_recent[SHARING_RECENT];
+static struct word none;
 
 static struct word *words;
 static size_t nr_words, words_size;
@@ -29,12 +30,18 @@ static bool inside(const struct explore_range *r, uintptr_t addr)
 
 /* ------------------------------------------------------------------ words */
 
+static void forget_recent(void)
+{
+	for (unsigned int i = 0; i < SHARING_RECENT; i++)
+		sharing_recent[i] = &none;
+}
+
 static struct word *find(uintptr_t key)
 {
 	struct word **r = &sharing_recent[key >> 3 & (SHARING_RECENT - 1)];
 	size_t i;
 
-	if (*r && (*r)->key == key)
+	if ((*r)->key == key)
 		return *r;
 	i = (key >> 3) * 0x9E3779B97F4A7C15ull >> 40 & (words_size - 1);
 	while (words[i].key && words[i].key != key)
@@ -89,7 +96,7 @@ static struct word *word_of(uintptr_t key)
 			return &words[0];
 		}
 		words_size = 2 * size;
-		memset(sharing_recent, 0, sizeof(sharing_recent));
+		forget_recent();
 		for (i = 0; i < size; i++)
 			if (old[i].key)
 				*find(old[i].key) = old[i];
@@ -104,12 +111,20 @@ static struct word *word_of(uintptr_t key)
 							    WORD_STATE;
 	w->bitmap = x.p.bitmap.addr && key - (uintptr_t)x.p.bitmap.addr < x.p.bitmap.size;
 	look_up_counters(w);
+	for (unsigned int l = 0; l < EXPLORE_LOCKS && x.p.lock[l].addr; l++)
+		if (((uintptr_t)x.p.lock[l].addr & ~7ul) == key)
+			w->locks |= 1u << l;
 	return w;
 }
 
 enum word_kind sharing_kind(const volatile void *addr)
 {
 	return word_of((uintptr_t)addr & ~7ul)->kind;
+}
+
+unsigned int sharing_locks(const volatile void *addr)
+{
+	return word_of((uintptr_t)addr & ~7ul)->locks;
 }
 
 /* The bits of the byte at @addr have a word of their own, far from all addresses. */
@@ -182,11 +197,11 @@ static bool learn(struct word *w, uint8_t mask, bool reads, bool writes)
 	unsigned int cpu = x.live.current;
 
 	if (reads) {
-		add_access(w->reads[cpu], step_of(me()), mask);
+		add_access(w->reads[cpu], me()->step, mask);
 		keep_locks(w->read_locks, mask, me()->holds, &w->read_needs);
 	}
 	if (writes) {
-		add_access(w->writes[cpu], step_of(me()), mask);
+		add_access(w->writes[cpu], me()->step, mask);
 		keep_locks(w->write_locks, mask, me()->holds, &w->write_needs);
 	}
 	if (writes)
@@ -216,9 +231,9 @@ static bool in_conflict(const struct word *w, uint8_t mask, bool writes)
 
 		if (i == x.live.current || c->done || c->ended)
 			continue;
-		if (open_to(w->write_locks, w->writes[i][step_of(c)] & mask))
+		if (open_to(w->write_locks, w->writes[i][c->step] & mask))
 			return true;
-		if (writes && open_to(w->read_locks, w->reads[i][step_of(c)] & mask))
+		if (writes && open_to(w->read_locks, w->reads[i][c->step] & mask))
 			return true;
 	}
 	return false;
@@ -229,7 +244,7 @@ static bool note_word(struct word *w, uint8_t mask, struct touch *t, bool *grew)
 {
 	enum shim_access kind = t->kind;
 	bool reads = kind != SHIM_WRITE, writes = kind != SHIM_READ;
-	unsigned int cpu = x.live.current, step = step_of(me());
+	unsigned int cpu = x.live.current, step = me()->step;
 
 	if ((reads && (mask & ~w->reads[cpu][step] || fewer_locks(w->read_locks, mask, me()->holds))) ||
 	    (writes && (mask & ~w->writes[cpu][step] || fewer_locks(w->write_locks, mask, me()->holds))))
@@ -326,7 +341,7 @@ bool sharing_open(void)
 {
 	words_size = 1024;
 	nr_words = 0;
-	memset(sharing_recent, 0, sizeof(sharing_recent));
+	forget_recent();
 	words = calloc(words_size, sizeof(*words));
 	return words;
 }
