@@ -155,12 +155,10 @@ int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int ro
 	atomic_t *word = shim_zalloc(WORDS * sizeof(*word));
 	struct lone_lock *p = shim_zalloc(sizeof(*p));
 	char *mem = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	u64 cas[2] = { 0 }, section = 0, wait = 0, lock = 0;
 	char err[128];
 	unsigned int i;
 	int ret = -ENOMEM;
 
-	memset(out, 0, sizeof(*out));
 	if (w)
 		memset(w, 0, sizeof(*w));
 	if (p)
@@ -169,19 +167,14 @@ int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int ro
 		ret = topology_bind(t, a, err, sizeof(err));
 	for (i = 0; i < rounds && !ret; i++) {
 		keep_least(&out->rmw, loop_rmw(w));
-		keep_least(&cas[0], loop_cas(word, 1));
-		keep_least(&cas[1], loop_cas(word, WORDS));
-		keep_least(&section, loop_section(w));
-		keep_least(&wait, loop_wait(&p->pamt, &p->lock));
-		keep_least(&lock, loop_lock(&p->pamt, &p->lock));
+		keep_least(&out->cas[0], loop_cas(word, 1));
+		keep_least(&out->cas[1], loop_cas(word, WORDS));
+		keep_least(&out->section, loop_section(w));
+		keep_least(&out->wait, loop_wait(&p->pamt, &p->lock));
+		keep_least(&out->lock, loop_lock(&p->pamt, &p->lock));
 	}
 	for (i = 0; i < 1 + rounds / 100 && !ret; i++)
 		keep_least(&out->memory, loop_memory(mem));
-	out->reload = cas[0] > out->rmw ? cas[0] - out->rmw : 0;
-	/* On many words every other load is a reload. */
-	out->read = 2 * cas[1] > cas[0] + out->rmw ? 2 * cas[1] - cas[0] - out->rmw : 0;
-	out->clock = wait > lock ? (wait - lock) / 2 : 0;
-	out->write = section > out->rmw + out->read ? (section - out->rmw - out->read) / 2 : 0;
 	if (mem != MAP_FAILED)
 		munmap(mem, MEMORY_BYTES);
 	if (p)
@@ -418,6 +411,11 @@ static u64 most(u64 v, u64 limit)
 	return v < limit ? v : limit;
 }
 
+static u64 beyond(u64 v, u64 of_it)
+{
+	return v > of_it ? v - of_it : 0;
+}
+
 /*
  * How long an owner goes on using a line that was asked for (keep) cannot be seen
  * directly. Two CPUs that add to one word make keep / rmw additions each, rounded up, in
@@ -429,13 +427,14 @@ void twin_constants(const struct twin_lines *l, const struct twin_pair *p, u64 *
 	u64 rmw = most(l->rmw, p->transfer), keep = 2 * p->transfer * rmw / p->contended;
 
 	memset(ps, 0, LINE_NR * sizeof(*ps));
-	ps[LINE_reload] = most(l->reload, rmw);
-	ps[LINE_read_hit] = most(l->read, ps[LINE_reload]);
-	ps[LINE_write_hit] = most(l->write, rmw);
+	ps[LINE_reload] = most(beyond(l->cas[0], l->rmw), rmw);
+	/* On many words every other load is a reload. */
+	ps[LINE_read_hit] = most(beyond(2 * l->cas[1], l->cas[0] + l->rmw), ps[LINE_reload]);
+	ps[LINE_write_hit] = most(beyond(l->section, l->rmw + ps[LINE_read_hit]) / 2, rmw);
 	ps[LINE_rmw_hit] = rmw;
 	ps[LINE_shared] = ps[LINE_local] = p->transfer;
 	ps[LINE_memory] = l->memory;
-	ps[LINE_keep] = most(keep > rmw / 2 ? keep - rmw / 2 : 0, p->transfer);
+	ps[LINE_keep] = most(beyond(keep, rmw / 2), p->transfer);
 	ps[LINE_spread] = most(p->spread, p->transfer);
-	ps[LINE_clock] = l->clock;
+	ps[LINE_clock] = beyond(l->wait, l->lock) / 2;
 }

@@ -10,11 +10,13 @@
 #include "measure/topology.h"
 #include "td/machine.h"
 
-/* ps; the least of many rounds, so what disturbs is left out. */
+/* ps a loop; the least of all rounds so far, so what disturbs is left out. 0: none yet. */
 struct twin_lines {
-	uint64_t read, reload, write, rmw;	/* on an own line; reload: right after rmw */
+	uint64_t rmw;			/* locked add on an own line */
+	uint64_t cas[2];		/* load and cmpxchg: on one word, on many in turn */
+	uint64_t section;		/* locked add, a load, two stores */
+	uint64_t lock, wait;		/* a free lock taken at once, or as by one who has to wait */
 	uint64_t memory;		/* load of a line that is in no cache */
-	uint64_t clock;			/* a slow path's read of the clock, with its share of the statistics */
 };
 
 /* Two CPUs, in ps; means over lines. */
@@ -43,7 +45,10 @@ static inline bool twin_migrates(const struct twin_share *s)
 int twin_share_measure(const struct topology *t, unsigned int a, unsigned int b,
 		       struct twin_share *out);
 
-/* On CPU @a alone, @rounds times about 1 ms. 0 or -errno: -ENOMEM, or the CPU cannot be had. */
+/*
+ * On CPU @a alone, @rounds times about 1 ms, added to what @out has. 0 or -errno: -ENOMEM, or the
+ * CPU cannot be had.
+ */
 int twin_lines_measure(const struct topology *t, unsigned int a, unsigned int rounds,
 		       struct twin_lines *out);
 /*

@@ -16,7 +16,7 @@
 
 #define APART_WORDS 64u	/* as sim_micro.c */
 #define SPOTS 8u	/* words on which each case is measured */
-#define LINE_ROUNDS 30u
+#define LINE_ROUNDS 50u	/* before what one CPU does is measured, and after it */
 #define PAIR_LINES 64u
 #define CPU_SLOTS 16u	/* shim CPUs to choose two from: other queue nodes, other lines */
 #define LEFT_OUT 8u	/* the passes with the highest and the lowest ratio: one in so many, each */
@@ -169,31 +169,6 @@ static int measure_two(struct rows *r, unsigned int pass, size_t row, char *err,
 	return ret;
 }
 
-/* The lines of this pass, into the machine that is simulated. */
-static int measure_lines(struct rows *r, struct twin_conditions *c, char *err, size_t err_size)
-{
-	struct twin_lines l;
-	struct twin_pair p;
-	uint64_t ps[LINE_NR];
-	int i, ret = twin_lines_measure(r->topo, r->cpu[0].cpu, LINE_ROUNDS, &l);
-
-	if (!ret)
-		ret = twin_pair_measure(r->topo, r->cpu[0].cpu, r->cpu[1].cpu, PAIR_LINES, &p);
-	if (ret) {
-		snprintf(err, err_size, "CPUs %u and %u cannot be measured: %s", r->cpu[0].cpu,
-			 r->cpu[1].cpu, strerror(-ret));
-		return ret;
-	}
-	twin_constants(&l, &p, ps);
-	for (i = 0; i < LINE_NR; i++) {
-		if (i != LINE_sibling && i != LINE_remote)
-			r->machine.lines[i].ns = ps[i];
-		c->ps[i] += ps[i] / r->passes;
-	}
-	machine_rehash(&r->machine);
-	return 0;
-}
-
 static int take_costs(struct rows *r, unsigned int pass, char *err, size_t err_size)
 {
 	json_t *samples = cost_measure(r->ops, (unsigned int)r->nr, r->mem, 0, err, err_size);
@@ -217,15 +192,48 @@ static int take_costs(struct rows *r, unsigned int pass, char *err, size_t err_s
 	return samples ? 0 : -EIO;
 }
 
+/*
+ * What one CPU does, and the lines that two have: the machine that this pass simulates. A CPU's
+ * own lines are measured around the loops that they are to explain, for the machine may be
+ * slower or faster a moment later.
+ */
+static int measure_one(struct rows *r, unsigned int pass, struct twin_conditions *c, char *err,
+		       size_t err_size)
+{
+	unsigned int first = r->cpu[0].cpu, second = r->cpu[1].cpu;
+	struct twin_lines l = { 0 };
+	struct twin_pair p;
+	uint64_t ps[LINE_NR];
+	int i, ret = twin_lines_measure(r->topo, first, LINE_ROUNDS, &l);
+
+	if (!ret && take_costs(r, pass, err, err_size))
+		return -EIO;
+	if (!ret)
+		ret = twin_lines_measure(r->topo, first, LINE_ROUNDS, &l);
+	if (!ret)
+		ret = twin_pair_measure(r->topo, first, second, PAIR_LINES, &p);
+	if (ret) {
+		snprintf(err, err_size, "CPUs %u and %u cannot be measured: %s", first, second,
+			 strerror(-ret));
+		return ret;
+	}
+	twin_constants(&l, &p, ps);
+	for (i = 0; i < LINE_NR; i++) {
+		if (i != LINE_sibling && i != LINE_remote)
+			r->machine.lines[i].ns = ps[i];
+		c->ps[i] += ps[i] / r->passes;
+	}
+	machine_rehash(&r->machine);
+	return 0;
+}
+
 static int one_pass(struct rows *r, unsigned int pass, struct twin_conditions *c, char *err,
 		    size_t err_size)
 {
 	struct sim_micro sim;
-	int ret = measure_lines(r, c, err, err_size);
+	int ret = measure_one(r, pass, c, err, err_size);
 	size_t row;
 
-	if (!ret)
-		ret = take_costs(r, pass, err, err_size);
 	for (row = 0; row < r->nr && !ret; row++) {
 		struct point *p = point_of(r, pass, row, 0);
 
