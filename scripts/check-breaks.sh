@@ -29,7 +29,7 @@ jobs=$(nproc)
 schedules=${SCHEDULES:-1000}
 # All but the largest, which catches nothing that these do not.
 scenarios=first,last,puts,cross,across,inside,busy,busywait,nomem,badadd,badremove,map2m,demote,promote
-scenarios+=,switch,audit,locks
+scenarios+=,retained,switch,audit,locks
 patience=60	# seconds until a test counts as hanging
 verbose='' table=''
 
@@ -148,7 +148,7 @@ run() {
 	case $test in
 	schedules:*) command=(build/dpamt check --quiet --schedules "$schedules" \
 			      --strategy "${test#schedules:}") ;;
-	explore:*) command=(build/dpamt explore --quiet --bound 2 --random 0 --jobs 1 --seconds 55 \
+	explore:*) command=(build/dpamt explore --quiet --bound 2 --random 0 --jobs "$jobs" --seconds 50 \
 			    --scenario "$scenarios" --out build \
 			    --strategy "${test#explore:}") ;;
 	tsan:*)

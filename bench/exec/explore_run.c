@@ -43,6 +43,7 @@ struct row {
 /* What a process tells the one that started it. */
 struct report {
 	unsigned int rows, broken, undecided;
+	unsigned int hurried;		/* rows with fewer random schedules than asked for */
 	int reached;			/* by every row that is not whole; INT_MAX: all are */
 	bool confused;
 };
@@ -220,13 +221,15 @@ static bool wants(const struct explore_config *c, const char *scenario)
 	return false;
 }
 
-static void count_row(const struct row *r, unsigned int bound, struct report *rep)
+static void count_row(const struct explore_config *c, const struct row *r, struct report *rep)
 {
 	rep->rows++;
 	if (r->broke[0])
 		rep->broken++;
-	else if (!r->whole && r->reached < (int)bound)
+	else if (!r->whole && r->reached < (int)c->bound)
 		rep->undecided++;
+	else
+		rep->hurried += !r->whole && r->random < c->random;
 	if (!r->whole && r->reached < rep->reached)
 		rep->reached = r->reached;
 }
@@ -266,7 +269,7 @@ static void explore_one(const struct explore_config *c, unsigned int index, doub
 		random_row(c, &row, until, rep, out);
 		print_row(out, &row);
 		progress_row(&row);
-		count_row(&row, c->bound, rep);
+		count_row(c, &row, rep);
 	}
 	explore_close();
 	yield_flavour.explore_close();
@@ -326,10 +329,10 @@ static json_t *explore_job(void *ctx, size_t i)
 		fprintf(stderr, "\r\033[K");
 	if (fclose(out))
 		return NULL;
-	answer = json_pack("{s:s%, s:i, s:i, s:i, s:i, s:b, s:f}", "text", text, size, "rows",
+	answer = json_pack("{s:s%, s:i, s:i, s:i, s:i, s:i, s:b, s:f}", "text", text, size, "rows",
 			   (int)rep.rows, "broken", (int)rep.broken, "undecided", (int)rep.undecided,
-			   "reached", rep.reached, "confused", rep.confused, "seconds",
-			   clock_seconds() - start);
+			   "hurried", (int)rep.hurried, "reached", rep.reached, "confused",
+			   rep.confused, "seconds", clock_seconds() - start);
 	free(text);
 	return answer;
 }
@@ -356,6 +359,7 @@ static void print_answer(struct exploration *e, const struct job *j)
 	sum->rows += (unsigned int)figure(answer, "rows");
 	sum->broken += (unsigned int)figure(answer, "broken");
 	sum->undecided += (unsigned int)figure(answer, "undecided");
+	sum->hurried += (unsigned int)figure(answer, "hurried");
 	sum->confused |= json_is_true(json_object_get(answer, "confused"));
 	if (figure(answer, "reached") < sum->reached)
 		sum->reached = figure(answer, "reached");
@@ -388,23 +392,28 @@ static int verdict(const struct explore_config *c, const struct report *sum, boo
 {
 	char how_far[32];
 
-	printf("explore: %u passed, %u failed; ", sum->rows - sum->broken, sum->broken);
+	printf("explore: %u passed, %u failed", sum->rows - sum->broken - sum->undecided, sum->broken);
+	if (sum->undecided)
+		printf(", %u undecided", sum->undecided);
 	if (sum->broken)
-		printf("broken\n");
+		printf("; broken");
 	else if (sum->confused)
-		printf("no result\n");
+		printf("; no result");
 	else if (interrupted)
-		printf("interrupted, NOT exhausted to preemption bound %u\n", c->bound);
+		printf("; interrupted, NOT exhausted to preemption bound %u", c->bound);
 	else if (sum->undecided)
-		printf("NOT exhausted to preemption bound %u: %u of %u rows (%s) when time was up\n",
+		printf("; NOT exhausted to preemption bound %u: %u of %u rows (%s) when time was up",
 		       c->bound, sum->undecided, sum->rows,
 		       reached(sum, how_far, sizeof(how_far)));
 	else if (!sum->rows)
-		printf("no scenario applies\n");
+		printf("; no scenario applies");
 	else if (sum->reached == INT_MAX)
-		printf("exhausted without a bound\n");
+		printf("; exhausted without a bound");
 	else
-		printf("exhausted to preemption bound %u\n", c->bound);
+		printf("; exhausted to preemption bound %u", c->bound);
+	if (sum->hurried && !interrupted)
+		printf("; random schedules cut short in %u rows", sum->hurried);
+	printf("\n");
 	if (sum->broken)
 		return EXIT_BROKEN;
 	if (sum->confused)

@@ -49,6 +49,16 @@ static struct word *find(uintptr_t key)
 	return *r = &words[i];
 }
 
+/*
+ * What instrumented code reads to find the executor is no access of the CPU: between a look at
+ * a word and the wait for it nobody else may come.
+ */
+static bool ours(uintptr_t key)
+{
+	return key == ((uintptr_t)&exec_now & ~7ul) ||
+	       key - (uintptr_t)&explore_ops < sizeof(explore_ops);
+}
+
 /* The program's answer is instrumented code, too: what it reads is no access of the CPU. */
 static bool ignored(uintptr_t key)
 {
@@ -106,7 +116,7 @@ static struct word *word_of(uintptr_t key)
 	w->key = key;
 	for (unsigned int b = 0; b < 8; b++)
 		w->read_locks[b] = w->write_locks[b] = NO_ACCESS;
-	w->kind = inside(x.p.ignore, key) || ignored(key) ? WORD_ASIDE :
+	w->kind = ours(key) || inside(x.p.ignore, key) || ignored(key) ? WORD_ASIDE :
 		  inside(x.p.quiet, key)		  ? WORD_QUIET :
 							    WORD_STATE;
 	w->bitmap = x.p.bitmap.addr && key - (uintptr_t)x.p.bitmap.addr < x.p.bitmap.size;

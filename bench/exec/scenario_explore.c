@@ -356,23 +356,57 @@ static void op_map_2m(unsigned int cpu, unsigned int r)
 	use_2m(r);
 }
 
-/* The host switches strategies when nothing is counted, as the kernel does at run time. */
-static void op_switch(unsigned int cpu)
+/*
+ * The host switches strategies when nothing is counted, as the kernel does at run time: pairs
+ * that are retained go first, and one user anywhere is enough to be refused.
+ */
+static void switch_over(void)
 {
 	struct pamt *p = &scene.world.pamt;
+	unsigned int r, users = 0;
 	unsigned long region;
-	unsigned int r;
+	int err;
 
-	smp_cond_load_acquire(&scene.through.counter, VAL == scene.prog->cpus - 1);
-	if (pamt_idle(p, &region)) {
+	for (r = 0; r < PROGRAM_REGIONS; r++) {
+		users += books->users[r];
+		if (p->ops->drop)
+			p->ops->drop(p, scene_nr(r));
+	}
+	err = pamt_idle(p, &region);
+	if (err && !users)
 		fail("at rest a region still counts users");
+	if (!err && users)
+		fail("at rest a region does not count the user that it has");
+	if (err)
+		return;
+	p->ops = scene.heir[choose(scene.nr_heirs)];
+	p->fallback.use_rwlock = p->ops->use_rwlock;
+	for (r = 0; r < PROGRAM_REGIONS; r++)
+		atomic_set(&p->count[scene_nr(r)], p->ops->absent);
+	atomic_set_release(&scene.switched, 1);
+}
+
+static void op_switch(unsigned int cpu)
+{
+	int others = (int)scene.prog->cpus - 1;
+
+	if (cpu) {
+		atomic_add_return_release(1, &scene.through);
+		smp_cond_load_acquire(&scene.switched.counter, VAL);
 		return;
 	}
-	p->ops = scene.other;
-	p->fallback.use_rwlock = scene.other->use_rwlock;
-	for (r = 0; r < PROGRAM_REGIONS; r++)
-		atomic_set(&p->count[scene_nr(r)], scene.other->absent);
-	books->switched = true;
+	smp_cond_load_acquire(&scene.through.counter, VAL == others);
+	switch_over();
+}
+
+/* Memory is short, say: a user is no reason to fail, and goes on undisturbed. */
+static void op_drop(unsigned int r)
+{
+	struct pamt *p = &scene.world.pamt;
+	int err = p->ops->drop(p, scene_nr(r));
+
+	if (err && err != -EBUSY)
+		fail("a drop met an unexpected error");
 }
 
 static void op_seamcall(unsigned int cpu, enum program_op op, unsigned int r)
@@ -464,6 +498,9 @@ static void operate(unsigned int cpu, const struct program_step *s, bool at_once
 	case OP_AWAIT:
 		smp_cond_load_acquire(&scene.ready.counter, VAL);
 		break;
+	case OP_DROP:
+		op_drop(s->region);
+		break;
 	case OP_SWITCH:
 		op_switch(cpu);
 		break;
@@ -485,8 +522,6 @@ static void body(void *arg, unsigned int cpu)
 		books->refused[cpu] = false;
 		collect_pages(cpu);
 	}
-	if (scene.prog->step[0][0].op == OP_SWITCH && cpu)
-		atomic_inc(&scene.through);
 }
 
 /* --------------------------------------------------------------- up and down */
@@ -501,35 +536,39 @@ const char *scenario_explore_name(unsigned int i, const char **what)
 
 static const struct pamt_ops *find_ops(const char *name)
 {
-	return strcmp(name, scenario_v3_ops.name) ? pamt_find_ops(name) : &scenario_v3_ops;
+	if (!strcmp(name, scenario_v3_ops.name))
+		return &scenario_v3_ops;
+	if (!strcmp(name, scenario_retain_ops.name))
+		return &scenario_retain_ops;
+	return pamt_find_ops(name);
 }
 
-/* A strategy that can take over the words and locks of @ops: it needs no more locks. */
-static const struct pamt_ops *heir_of(const struct pamt_ops *ops)
+/* Strategies that can take over the words and locks of @ops: they need no more locks. */
+static unsigned int find_heirs(const struct pamt_ops *ops, const struct pamt_ops **heir)
 {
 	const struct pamt_ops *o;
-	unsigned int i;
+	unsigned int i, nr = 0;
 
-	for (i = 0; (o = pamt_ops_at(i)); i++)
+	for (i = 0; (o = pamt_ops_at(i)) && nr < MAX_HEIRS; i++)
 		if (o != ops && o->users &&
 		    (!o->has_locks || (ops->has_locks && o->lock_bits <= ops->lock_bits)))
-			return o;
-	return NULL;
+			heir[nr++] = o;
+	return nr;
 }
 
 int scenario_explore_applies(unsigned int i, const char *strategy)
 {
-	const struct pamt_ops *ops = find_ops(strategy);
+	const struct pamt_ops *ops = find_ops(strategy), *heir[MAX_HEIRS];
 
 	if (!ops || i >= nr_programs)
 		return 0;
 	/* Without counts there is nothing that the CPUs share but the module. */
 	if (!ops->users)
 		return programs[i].module && ops->dynamic && !ops->preinstalled;
-	if (programs[i].resizes && !ops->demote)
+	if ((programs[i].resizes && !ops->demote) || (programs[i].retains && !ops->drop))
 		return 0;
 	if (programs[i].step[0][0].op == OP_SWITCH)
-		return ops != &scenario_v3_ops && heir_of(ops);
+		return ops != &scenario_v3_ops && find_heirs(ops, heir);
 	return ops != &scenario_v3_ops || !programs[i].module;
 }
 
@@ -582,7 +621,7 @@ int scenario_explore_open(unsigned int i, const char *strategy, struct explore_p
 	c.mem = explore_arena;
 	scene.prog = prog;
 	scene.adopts = c.ops == &scenario_v3_ops;
-	scene.other = heir_of(c.ops);
+	scene.nr_heirs = find_heirs(c.ops, scene.heir);
 	scene.dynamic = c.ops->dynamic;
 	scene.absent = c.ops->absent;
 	if (world_init(&scene.world, &c, err, err_size))

@@ -2,7 +2,7 @@
 /*
  * Between the parts of the explorer's scenarios: the table of programs
  * (scenario_programs.c), what they run on and what must hold (scenario_explore.c),
- * and the scheme of v1 to v5 (scenario_v3.c).
+ * and the strategies that are the explorer's alone (scenario_v3.c, scenario_retain.c).
  */
 #ifndef DPAMT_SCENARIO_EXPLORE_H
 #define DPAMT_SCENARIO_EXPLORE_H
@@ -21,7 +21,8 @@ enum program_op {
 	OP_MAP_2M,	/* given up likewise */
 	OP_UNMAP_2M,
 	OP_AUDIT,	/* PAGE.RDMD of the region's entry, as the kernel's audit does */
-	OP_SWITCH,	/* when all others are through: another strategy takes over */
+	OP_DROP,	/* a pair that is retained is wanted back */
+	OP_SWITCH,	/* all others have come to this point: CPU 0 lets another strategy take over */
 	/* SEAMCALLs alone, for the module's own locks: */
 	OP_ADD,		/* region, pages of this CPU */
 	OP_REMOVE,
@@ -52,11 +53,12 @@ struct program {
 	u8 busy, no_pages, bad_add, bad_remove;	/* so many are injected, at any call */
 	bool module;		/* the module alone: the strategy does nothing */
 	bool resizes;		/* DEMOTE or PROMOTE: strategies that have them */
+	bool retains;		/* pairs without a user: strategies that retain some */
 };
 
 extern const struct program programs[];
 extern const unsigned int nr_programs;
-extern const struct pamt_ops scenario_v3_ops;
+extern const struct pamt_ops scenario_v3_ops, scenario_retain_ops;
 
 /* For struct flavour. */
 const char *scenario_explore_name(unsigned int i, const char **what);

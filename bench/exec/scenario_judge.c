@@ -71,7 +71,7 @@ const char *scene_end(void *arg)
 	const char *what;
 
 	for (r = 0; r < PROGRAM_REGIONS; r++) {
-		bool there = scene_entry(r)->type == EMU_PT_PAMT;
+		bool there = scene_entry(r)->type == EMU_PT_PAMT, retained;
 		unsigned int users = 0;
 
 		for (cpu = 0; cpu < EXPLORE_CPUS; cpu++)
@@ -83,10 +83,12 @@ const char *scene_end(void *arg)
 		users += books->leaked[r];
 		if (p->ops->users && !scene.prog->module && p->ops->users(p, scene_nr(r)) != users)
 			return "a region does not count the users that it has";
-		if (p->ops->users && !users && !scene.prog->module &&
+		/* Who retains pairs may have one in place for nobody. */
+		retained = p->ops->drop && there && !users;
+		if (p->ops->users && !users && !scene.prog->module && !retained &&
 		    p->count[scene_nr(r)].counter != p->ops->absent)
 			return "a region without users is not absent";
-		if (p->ops->users && there != !!users)
+		if (p->ops->users && there != !!users && !retained)
 			return there ? "a pair stayed in place without a user (leaked)" :
 				       "users are left without a pair";
 		pairs += there && !p->ops->preinstalled;
@@ -144,4 +146,6 @@ void scene_describe(void *arg, const volatile void *addr, char *buf, size_t size
 		snprintf(buf, size, "(retry after BUSY)");
 	else if (scene_of(addr, &scene.through, 4, &at))
 		snprintf(buf, size, "through");
+	else if (scene_of(addr, &scene.switched, 4, &at))
+		snprintf(buf, size, "switched");
 }

@@ -15,6 +15,7 @@
 #define SCENE_BYTES (1UL << 20)
 /* Each CPU has so many pages for the pairs of each region, two next to each other a pair. */
 #define GIVEN_PAGES 8
+#define MAX_HEIRS 16
 
 /* The checker's own books: part of the state, but no data that CPUs share. */
 struct books {
@@ -31,22 +32,22 @@ struct books {
 	bool in_flight[EXPLORE_CPUS], is_alone[EXPLORE_CPUS], retry[EXPLORE_CPUS];
 	bool injected[EXPLORE_CPUS];		/* into this SEAMCALL */
 	bool refused[EXPLORE_CPUS];		/* pages or ADD, in this operation */
-	bool switched;
 } __aligned(64);
 
 struct scene {
 	const struct program *prog;
 	struct world world;
 	struct pamt_cache cache[EXPLORE_CPUS] __aligned(64);
-	struct pamt_pair pair[PROGRAM_REGIONS] __aligned(64);	/* of SEAMCALLs alone */
-	atomic_t through __aligned(64);		/* CPUs that have come to their end */
+	atomic_t through __aligned(64);		/* CPUs that have come to the switch */
+	atomic_t switched __aligned(64);	/* it is over */
 	atomic_t ready __aligned(64);		/* a demotion has put its pair into place */
 	struct books books;
 	/* Fixed from here on. */
 	bool adopts;			/* ADD may find the pair in place: v3 */
 	bool dynamic;			/* regions in use have pairs */
 	int absent;			/* pamt_ops.absent of the strategy */
-	const struct pamt_ops *other;	/* that takes over */
+	const struct pamt_ops *heir[MAX_HEIRS];	/* that can take over */
+	unsigned int nr_heirs;
 	char alone;			/* what marks are about: who retries after BUSY */
 	u64 region[PROGRAM_REGIONS];
 	u64 page[EXPLORE_CPUS][PROGRAM_REGIONS][GIVEN_PAGES];

@@ -10,19 +10,22 @@
 
 const struct strategy_info *strategy_list(size_t *nr)
 {
+	static const struct strategy_info own[] = {
+		{ .name = "v3", .what = "series v1 to v5, with its double REMOVE", .check_only = true },
+		{ .name = "retain", .what = "lockless, but a pair stays until it is wanted gone",
+		  .check_only = true },
+	};
 	static struct strategy_info list[MAX_STRATEGIES];
 	const struct pamt_ops *ops;
-	size_t n;
+	size_t n, i;
 
 	for (n = 0; n < MAX_STRATEGIES && (ops = pamt_ops_at(n)); n++)
 		list[n] = (struct strategy_info){
 			.name = ops->name, .what = ops->what, .control = ops->control,
 		};
-	/* Not in the kernel's list, and built for the explorer alone (scenario_v3.c). */
-	if (n < MAX_STRATEGIES)
-		list[n++] = (struct strategy_info){
-			.name = "v3", .what = "series v1 to v5, with its double REMOVE", .check_only = true,
-		};
+	/* Not in the kernel's list, and built for the explorer alone (scenario_*.c). */
+	for (i = 0; i < sizeof(own) / sizeof(own[0]) && n < MAX_STRATEGIES; i++)
+		list[n++] = own[i];
 	*nr = n;
 	return list;
 }

@@ -199,8 +199,13 @@ static const char *hashed_end(void *arg)
 	return real_end(arg);
 }
 
-/* A state that was seen leads nowhere new: the same ends are reached without remembering any. */
-static void same_ends(const char *strategy, const char *scenario, unsigned int bound)
+/*
+ * A state that was seen leads nowhere new, nor does a preemption where there is no scheduling
+ * point: the same ends are reached without remembering any state (@no_cache), or by stopping at
+ * each access (@no_reduction).
+ */
+static void same_ends(const char *strategy, const char *scenario, enum explore_memory memory,
+		      unsigned int bound, bool no_reduction, bool no_cache)
 {
 	struct explore_program p;
 	const char *what, *name;
@@ -217,8 +222,8 @@ static void same_ends(const char *strategy, const char *scenario, unsigned int b
 	real_end = p.end;
 	p.end = hashed_end;
 	CHECK(explore_open(&p));
-	random_search(0, EXPLORE_SC, bound, false, true);
-	random_search(1, EXPLORE_SC, bound, false, false);
+	random_search(0, memory, bound, no_reduction, no_cache);
+	random_search(1, memory, bound, false, false);
 	CHECK(finals[0].nr > 0);
 	CHECK(same(&finals[0], &finals[1]));
 	explore_close();
@@ -227,11 +232,22 @@ static void same_ends(const char *strategy, const char *scenario, unsigned int b
 
 static void test_real_programs(void)
 {
-	test_current = "real programs";
-	same_ends("lockless", "nomem", 1);
-	same_ends("lockless", "badremove", 2);
-	same_ends("global-fast", "busy", 1);
-	same_ends("rwlock", "puts", 2);
+	enum explore_memory m;
+
+	test_current = "real programs, no state remembered";
+	same_ends("lockless", "nomem", EXPLORE_SC, 1, false, true);
+	same_ends("lockless", "badremove", EXPLORE_SC, 2, false, true);
+	same_ends("global-fast", "busy", EXPLORE_SC, 1, false, true);
+	same_ends("rwlock", "puts", EXPLORE_SC, 2, false, true);
+	test_current = "real programs, every access a scheduling point";
+	same_ends("lockless", "cross", EXPLORE_TSO, 1, true, false);
+	for (m = EXPLORE_SC; m <= EXPLORE_TSO; m++) {
+		same_ends("lockless", "badremove", m, 1, true, false);
+		same_ends("global-fast", "last", m, 1, true, false);
+		same_ends("hashed", "puts", m, 1, true, false);
+		same_ends("rwlock", "switch", m, 1, true, false);
+		same_ends("retain", "retained", m, 1, true, false);
+	}
 }
 
 /* ------------------------------------------------------------ schedule files */

@@ -66,6 +66,14 @@ check 'twice the same' [ "$(strip "$tmp/out")" = "$(strip "$tmp/before")" ]
 explore --strategy global --scenario three --memory tso --bound 14 --seconds 1 --random 0
 check 'not exhausted, exit 5' [ $status -eq 5 ]
 check 'not exhausted, and says so' says 'NOT exhausted to preemption bound 14' "$tmp/out"
+check 'not exhausted is not passed' says '^explore: 0 passed, 0 failed, 1 undecided; ' "$tmp/out"
+explore --quiet --strategy lockless --scenario first,last --bound 14 --seconds 1 --random 0 --jobs 1
+check 'each row has a share of the time' says '^lockless  *last  *tso  *[0-9]' "$tmp/out"
+explore --quiet --strategy lockless --scenario first --memory sc --bound 0 --random 1000000000 --seconds 1
+check 'random schedules cut short are named' says 'cut short in 1 rows$' "$tmp/out"
+explore --quiet --strategy retain --bound 2
+check 'a strategy that retains pairs, exit 0' [ $status -eq 0 ]
+check 'a retained pair against a 2M mapping' says '^retain  *retained  *tso  *2 ' "$tmp/out"
 # The search tells no more preemptions apart.
 explore --strategy global --scenario three --bound 15
 check 'a bound too large, exit 2' [ $status -eq 2 ]
