@@ -21,7 +21,7 @@ const struct strategy_info *strategy_list(size_t *nr)
 	/* Not in the kernel's list, and built for the explorer alone (scenario_v3.c). */
 	if (n < MAX_STRATEGIES)
 		list[n++] = (struct strategy_info){
-			.name = "v3", .what = "series v1 to v5, with its double REMOVE", .check_only = true,
+			.name = "v3", .what = "series v1 to v5, with its double REMOVE", .explore_only = true,
 		};
 	*nr = n;
 	return list;
