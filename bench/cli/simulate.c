@@ -176,7 +176,7 @@ static int load(struct study *s)
 	if (workload_load(o->v[OPT_WORKLOAD].list[0], workload_dirs(), &s->workload, &err))
 		return complain(DPAMT_USAGE, "--workload: %s", err.text);
 	if (workload_set_all(s->workload, o->v[OPT_SET].list, o->v[OPT_SET].nr, &err))
-		return complain(DPAMT_USAGE, "--set: %s", err.text);
+		return complain(DPAMT_USAGE, "%s", err.text);
 	return DPAMT_FINE;
 }
 

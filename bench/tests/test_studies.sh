@@ -55,6 +55,12 @@ done
 "$dpamt" simulate --sweep vcpus=4:8 --dry-run --out "$tmp/none" >"$tmp/plan" 2>&1
 ok "dry run of a sweep" "$?" 0
 ok "folder of a dry run" "$([ -e "$tmp/none" ] && echo there)" ""
+for key in placement=buddy td.storm.count=2 td.storm.vcpus=2 td.storm.memory=8M; do
+	refuse "--set ${key%%=*}: not with --sweep, whose axis" --sweep vcpus=1 --set "$key"
+done
+refuse 'dpamt: --set foo=1: unknown key' --sweep vcpus=1 --set foo=1
+"$dpamt" simulate --sweep vcpus=4 --set td.storm.lives=2 --dry-run >"$tmp/plan" 2>&1
+ok "a key that no axis decides" "$?" 0
 refuse 'takes one workload' --workload fault-storm,boot-10x16g --sweep vcpus=1
 refuse 'no sweep "nowhere"' --sweep vcpus=1 --resume nowhere
 
@@ -68,7 +74,7 @@ ok "paragraph" "$(grep -c 'is cheapest in' "$dir/map.txt")" 1
 if command -v gnuplot >/dev/null; then ok "svg" "$(grep -c '<svg' "$dir/map.svg")" 1; fi
 # Lose cells, and half of a line; go on.
 head -n 5 "$dir/cells.jsonl" >"$tmp/some"
-printf '{"cell":' >>"$tmp/some"
+printf '{"status":"ok","metrics":{"wait_pct":99,"pamt_ns_per_page":1}}\n{"cell":' >>"$tmp/some"
 cp "$tmp/some" "$dir/cells.jsonl"
 # shellcheck disable=SC2086
 "$dpamt" simulate $grid --format csv --out "$tmp/a" --resume "$dir" >"$tmp/b.csv" 2>/dev/null
@@ -89,9 +95,23 @@ sed -i '2s/"status":"ok"/"status":"failed"/' "$dir/cells.jsonl"
 ok "resume with a failed cell" "$?" 0
 ok "the failed cell again" "$(wc -l <"$dir/cells.jsonl")" "$((lines + 1))"
 ok "the same map after a failed cell" "$(cmp "$tmp/a.csv" "$tmp/b.csv" 2>&1)" ""
-sed -i 's/"build": .*/"build": "other"/' "$dir/sweep.json"
+sed -i 's/"build": .*/"build": "other",/' "$dir/sweep.json"
 # shellcheck disable=SC2086
 refuse 'another build' $grid --resume "$dir"
+
+# Nor is it the same build where no git tells it apart: in a copy of the program, one byte longer.
+mkdir -p "$tmp/tree/build"
+cp "$dpamt" "$tmp/tree/build/dpamt"
+ln -s "$PWD/bench" "$PWD/workloads" "$tmp/tree/"
+copy="$tmp/tree/build/dpamt simulate --sweep vcpus=2 --machine edge --strategy lockless --quiet --out $tmp/copy"
+$copy >/dev/null 2>"$tmp/err"
+ok "a sweep outside of git" "$?" 0
+$copy --resume latest >/dev/null 2>"$tmp/err"
+ok "resume outside of git" "$?" 0
+printf x >>"$tmp/tree/build/dpamt"
+$copy --resume latest >/dev/null 2>"$tmp/err"
+ok "resume by another program" "$?" 2
+ok "another program" "$(grep -c 'was begun by another build' "$tmp/err")" 1
 
 # The axis says what runs: 9 vCPUs are two TDs of 4, and edge has 16 CPUs.
 one="--machine edge --strategy lockless --quiet --format csv --out $tmp/g"
