@@ -176,16 +176,35 @@ calibrate_refuses() {
 calibrate_refuses /dev/null "/dev/null is no regular file"
 calibrate_refuses "$tmp/none/x.mach" "$tmp/none/x.mach: No such file or directory"
 if [ "$(nproc)" -gt 1 ]; then
+	# Interrupted it leaves nothing, and what is there stays: a file of the user's own, too.
+	echo old >"$tmp/own.mach"
+	echo mine >"$tmp/own.mach.new"
+	for signal in TERM INT; do
+		"$dpamt" calibrate --quiet --file "$tmp/own.mach" >/dev/null 2>"$tmp/err" &
+		for _ in {1..100}; do
+			ls "$tmp"/own.mach.* | grep -qv 'own.mach.new$' && break
+			sleep 0.01
+		done
+		kill -s $signal $!
+		wait $!
+		ok "exit of calibrate at SIG$signal" "$?" 5
+		ok "words of calibrate at SIG$signal" "$(cat "$tmp/err")" "dpamt: interrupted; nothing is written"
+		ok "left behind at SIG$signal" "$(cd "$tmp" && echo own.mach*)" "own.mach own.mach.new"
+		ok "what was there at SIG$signal" "$(cat "$tmp/own.mach" "$tmp/own.mach.new")" $'old\nmine'
+	done
 	# A CPU a socket, as small virtual machines have them: no two cores of a socket.
-	HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
-		"$dpamt" calibrate --quiet --file "$tmp/two.mach" >/dev/null 2>"$tmp/err"
+	program=$(realpath "$dpamt")
+	(cd "$tmp" && HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
+		"$program" calibrate --quiet --file two.mach >/dev/null 2>"$tmp/err")
 	status=$?
-	ok "left behind" "$(ls "$tmp"/*.new 2>/dev/null)" ""
+	ok "left behind" "$(ls "$tmp"/two.mach?* 2>/dev/null)" ""
 	if [ $status = 3 ] && grep -q 'the machine is busy$' "$tmp/err"; then
 		echo "test_studies: calibrate not tested: the machine is busy"
 	else
 		ok "calibrate with a CPU a socket" "$status" 0
 		ok "its sockets" "$(grep -c '^sockets = 2' "$tmp/two.mach")" 1
+		ok "a constant without a range" "$(grep -c 'range \([0-9]*ps\)\.\.\1 ' "$tmp/two.mach")" 0
+		ok "its mode" "$(stat -c %A "$tmp/two.mach")" "$(stat -c %A "$tmp/err")"
 		"$dpamt" simulate --out "$tmp" --machine "$tmp/two.mach" --scale 1/32 \
 			--strategy lockless >/dev/null 2>&1
 		ok "a cell on what was calibrated" "$?" 0
