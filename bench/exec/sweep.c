@@ -305,6 +305,29 @@ void sweep_read(const json_t *j, struct sweep_figures *f)
 	snprintf(f->status, sizeof(f->status), "%s", status ? status : "failed");
 }
 
+struct sweep_figures sweep_mean(const struct sweep_figures *f, size_t nr)
+{
+	struct sweep_figures sum = { .ok = true, .cpus = f->cpus };
+	double of = (double)nr;
+
+	snprintf(sum.status, sizeof(sum.status), "%s", f->status);
+	for (size_t i = 0; i < nr; i++) {
+		sum.wait_pct += f[i].wait_pct / of;
+		sum.pamt_ns_per_page += f[i].pamt_ns_per_page / of;
+		sum.fault_mean_ns += f[i].fault_mean_ns / of;
+		sum.wait_count += f[i].wait_count / of;
+		sum.wait_false += f[i].wait_false / of;
+		sum.wait_ns += f[i].wait_ns / of;
+		sum.accesses += f[i].accesses / of;
+		sum.shared += f[i].shared / of;
+		if (sum.ok && !f[i].ok) {
+			sum.ok = false;
+			snprintf(sum.status, sizeof(sum.status), "%s", f[i].status);
+		}
+	}
+	return sum;
+}
+
 const char *sweep_effort_text(const struct sweep_effort *e, char *buf)
 {
 	snprintf(buf, SWEEP_EFFORT_TEXT,

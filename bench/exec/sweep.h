@@ -57,6 +57,9 @@ json_t *sweep_run_cell(const struct sweep_cell *c);
 /* Figures back from what sweep_run_cell() made; ok is false where @j says that it failed. */
 void sweep_read(const json_t *j, struct sweep_figures *f);
 
+/* The mean of the @nr cells at @f; not ok where one of them is not, with its status. */
+struct sweep_figures sweep_mean(const struct sweep_figures *f, size_t nr);
+
 /*
  * @w with @vcpus vCPUs in its first group, rounded down to whole TDs (up to 16 of 4 vCPUs or
  * more, 1 MiB a vCPU), and @lone percent of pages in lone regions. Other groups stay as they

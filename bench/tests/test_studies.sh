@@ -142,20 +142,28 @@ ok "exit when the disk is full" "$?" 3
 ok "the file that cannot grow" "$(grep -c 'cells.jsonl: .*what was written before is kept' "$tmp/h.err")" 1
 ok "cells after it" "$(grep -c '\[12/12\]' "$tmp/h.err")" 0
 
-# Sensitivity: all constants, and longer SEAMCALLs mean longer waiting.
-"$dpamt" simulate --sensitivity --machine edge --scale 1/64 --set td.storm.count=4 --format csv \
+# Sensitivity: all constants, one that is 0 too, and longer SEAMCALLs mean longer waiting.
+cp bench/machines/published.mach "$tmp"
+sed -e '/^name/s/edge/zero/' -e 's/^clock = .*/clock = 0 range 0..40ns \\/' bench/machines/edge.mach >"$tmp/zero.mach"
+"$dpamt" simulate --sensitivity --machine "$tmp/zero.mach" --scale 1/64 --set td.storm.count=2 --format csv \
 	>"$tmp/s.csv" 2>"$tmp/s.err"
 ok "sensitivity" "$?" 0
-ok "lines that are no rows" "$(grep -vcE '^([a-z_]+|strategy global)(,[0-9.]*){4}$' "$tmp/s.csv")" 1
-ok "rows of constants" "$([ "$(grep -cE '^[a-z_]+(,[0-9.]+){4}$' "$tmp/s.csv")" -ge 30 ] && echo all)" all
-ok "a row of global" "$(grep -cE '^strategy global,,[0-9.]+,,[0-9.]+$' "$tmp/s.csv")" 1
+ok "lines that are no rows" "$(grep -vcE '^([a-z_]+|strategy global)(,[0-9.]*){4}(,[01]){2}$' "$tmp/s.csv")" 1
+ok "rows of constants" "$([ "$(grep -cE '^[a-z_]+(,[0-9.]+){4}(,[01]){2}$' "$tmp/s.csv")" -ge 30 ] && echo all)" all
+ok "a row of global" "$(grep -cE '^strategy global,,[0-9.]+,,[0-9.]+,0,0$' "$tmp/s.csv")" 1
 ok "pamt_add halved and doubled" \
 	"$(awk -F, '$1 == "pamt_add" { print ($2 < 1), ($3 > 1), ($4 < 1), ($5 > 1) }' "$tmp/s.csv")" "1 1 1 1"
+ok "what is never called is noise, what decides is none" \
+	"$(awk -F, '$1 ~ /^(rdmd|pamt_add)$/ { print $1, $6, $7 }' "$tmp/s.csv")" $'pamt_add 0 0\nrdmd 1 1'
+ok "a constant of 0 is moved" "$(awk -F, '$1 == "clock" { print ($2 == 1), ($3 != 1) }' "$tmp/s.csv")" "1 1"
 ok "accesses per second" "$(grep -c 'million a second of CPU time' "$tmp/s.err")" 1
 "$dpamt" simulate --sensitivity --machine edge --scale 1/64 --set td.storm.count=1 \
 	--set td.storm.vcpus=1 --set td.storm.memory=8M --quiet >"$tmp/s.txt" 2>"$tmp/s.err"
-ok "sensitivity without waits" "$?" 0
-ok "quiet" "$(cat "$tmp/s.err")" ""
+ok "sensitivity without waits" "$?" 5
+ok "sensitivity without waits says so" "$(cat "$tmp/s.err")" \
+	"dpamt: cannot discriminate here: 0.0 waits with the constants as they are, fewer than 20"
+ok "seeds of the sensitivity table" "$(grep -c 'means of 4 seeds$' "$tmp/s.txt")" 1
+ok "noise of the sensitivity table" "$(grep -cE '^noise: single seeds of these lie at 0\.9.* to 1\.' "$tmp/s.txt")" 1
 ok "no number that is none" "$(grep -c nan "$tmp/s.txt")" 0
 ok "reason for n/a" "$(grep -c '^n/a: nobody waits' "$tmp/s.txt")" 1
 
