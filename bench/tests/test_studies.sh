@@ -44,6 +44,7 @@ refuse_study '--out: not with --sensitivity' --sensitivity --out "$tmp/none"
 refuse_study '--strategy: not with --sensitivity' --sensitivity --strategy lockless
 refuse_study 'prints text, csv or json' --sensitivity --format markdown
 refuse_study '--workload: not with --validate' --validate --workload fault-storm
+refuse_study 'a host with 2 sockets, and edge has 1' --validate --machine edge
 refuse_study '--format: not with --measured' --measured --format csv
 for study in --sensitivity --validate --measured; do
 	refuse_study 'more than --limit 1' $study --limit 1
