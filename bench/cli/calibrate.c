@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,9 +127,16 @@ static uint64_t most(uint64_t v, uint64_t limit)
 	return v < limit ? v : limit;
 }
 
+#define BELOW_PS 1000u	/* what differences of loops cannot tell from nothing */
+
 static void line(FILE *f, const char *key, uint64_t ps, uint64_t low, uint64_t high,
 		 const char *source)
 {
+	if (!ps && !high) {
+		fprintf(f, "%s = 0ps range 0ps..%ups \\\n\tsource \"below what can be told here; %s\"\n", key,
+			BELOW_PS, source);
+		return;
+	}
 	fprintf(f, "%s = %llups range %llups..%llups \\\n\tsource \"%s\"\n", key,
 		(unsigned long long)ps, (unsigned long long)(low < ps ? low : ps),
 		(unsigned long long)(high > ps ? high : ps), source);
@@ -146,6 +154,14 @@ static struct twin_pair class_mean(const struct class *k)
 static enum kind nearest_kind(const struct calibration *c)
 {
 	return c->class[LOCAL].measured ? LOCAL : c->class[REMOTE].measured ? REMOTE : SIBLING;
+}
+
+/* A transfer between pairs of @k: from the nearest pair to the farthest, give or take what lines differ by. */
+static void pairs_line(FILE *f, const char *key, uint64_t ps, const struct class *k, const char *source)
+{
+	uint64_t spread = class_mean(k).spread;
+
+	line(f, key, ps, k->low > spread ? k->low - spread : 0, k->high + spread, source);
 }
 
 /* A constant of which the measurement is good to a fifth. */
@@ -172,12 +188,13 @@ static void write_lines(FILE *f, const struct calibration *c)
 	own_line(f, "write_hit", ps[LINE_write_hit],
 		 "measured: half of what a load and two stores between locked adds add, less the load");
 	own_line(f, "rmw_hit", ps[LINE_rmw_hit], "measured: locked add on an own line");
-	line(f, "shared", local, local / 2, local, "derived: as local");
+	line(f, "shared", ps[LINE_shared], ps[LINE_shared] / 2, ps[LINE_shared],
+	     "derived: as local, but no more than memory");
 	if (c->threads > 1) {
 		const struct class *k = &c->class[SIBLING];
 
-		line(f, "sibling", most(class_mean(k).transfer, local), k->low, k->high,
-		     "measured: a turn handed over between threads of a core, mean over the pairs");
+		pairs_line(f, "sibling", most(class_mean(k).transfer, local), k,
+			   "measured: a turn handed over between threads of a core, mean over the pairs");
 	}
 	snprintf(text, sizeof(text),
 		 "measured: a turn handed over between %s, mean over %u of %u pairs and %u lines; a "
@@ -189,8 +206,8 @@ static void write_lines(FILE *f, const struct calibration *c)
 		const struct class *k = &c->class[REMOTE];
 
 		far = class_mean(k).transfer;
-		line(f, "remote", far > local ? far : local, k->low, k->high,
-		     "measured: a turn handed over between sockets, mean over the pairs");
+		pairs_line(f, "remote", far > local ? far : local, k,
+			   "measured: a turn handed over between sockets, mean over the pairs");
 	}
 	own_line(f, "memory", ps[LINE_memory],
 		 "measured: dependent loads over 64 MiB that was flushed");
@@ -241,19 +258,68 @@ static void write_machine(FILE *f, const struct calibration *c, const struct mac
 /* Where the file goes: beside its place at first, so that what is there stays until the new one is whole. */
 struct target {
 	const char *path;
-	char temp[PATH_MAX + 8];
 	FILE *f;
 };
+
+static char temp_path[PATH_MAX + 16];	/* of the one that there is: "" while there is none */
+
+static void on_signal(int sig)
+{
+	static const char text[] = "dpamt: interrupted; nothing is written\n";
+
+	(void)sig;
+	if (temp_path[0])
+		unlink(temp_path);
+	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? DPAMT_ENVIRONMENT : DPAMT_INCONCLUSIVE);
+}
+
+static void set_signals(void (*handler)(int))
+{
+	struct sigaction sa = { .sa_handler = handler };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+/* A new file beside @path, as others of this process would be made. */
+static FILE *open_beside(const char *path)
+{
+	mode_t mask = umask(0);
+	sigset_t all, old;
+	FILE *f;
+	int fd;
+
+	umask(mask);
+	/* A path, not a name to be looked up, to machine_load(). */
+	snprintf(temp_path, sizeof(temp_path), "%s%s.XXXXXX", strchr(path, '/') ? "" : "./", path);
+	/* The file and its name come to be known together. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	fd = mkstemp(temp_path);
+	if (fd < 0)
+		temp_path[0] = 0;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (fd < 0)
+		return NULL;
+	fchmod(fd, 0666 & ~mask);
+	f = fdopen(fd, "w");
+	if (!f) {
+		unlink(temp_path);
+		close(fd);
+	}
+	return f;
+}
 
 static int target_open(struct target *t, const char *path)
 {
 	struct stat st;
 
 	t->path = path;
-	snprintf(t->temp, sizeof(t->temp), "%s.new", path);
 	if (!stat(path, &st) && !S_ISREG(st.st_mode))
 		return complain(DPAMT_USAGE, "--file: %s is no regular file", path);
-	t->f = fopen(t->temp, "w");
+	set_signals(on_signal);
+	t->f = open_beside(path);
 	if (!t->f)
 		return complain(DPAMT_USAGE, "--file: %s: %s", path, strerror(errno));
 	return DPAMT_FINE;
@@ -268,18 +334,20 @@ static int target_close(struct target *t, int ret)
 
 	if (!t->f)
 		return ret;
+	/* What is left takes no time. */
+	set_signals(SIG_IGN);
 	bad = ferror(t->f);
 	bad |= fclose(t->f) != 0;
 	if (bad && !ret)
-		ret = complain(DPAMT_ENVIRONMENT, "%s: cannot be written: %s", t->temp,
+		ret = complain(DPAMT_ENVIRONMENT, "%s: cannot be written: %s", t->path,
 			       strerror(errno ? errno : EIO));
-	if (!ret && machine_load(t->temp, machine_dirs(), &m, &err))
+	if (!ret && machine_load(temp_path, machine_dirs(), &m, &err))
 		ret = complain(DPAMT_ENVIRONMENT, "what was measured makes no machine: %s", err.text);
-	if (!ret && rename(t->temp, t->path))
+	if (!ret && rename(temp_path, t->path))
 		ret = complain(DPAMT_ENVIRONMENT, "%s: %s", t->path, strerror(errno));
 	machine_free(m);
 	if (ret)
-		unlink(t->temp);
+		unlink(temp_path);
 	else
 		printf("%s\n", t->path);
 	return ret;

@@ -7,6 +7,10 @@
 
 int verb_check(const struct options *o)
 {
+	int ret = refuse_explore_only(o);
+
+	if (ret)
+		return ret;
 	return check_execute(o->v[OPT_STRATEGY].list, o->v[OPT_STRATEGY].nr, o->v[OPT_SEED].number,
 			     (unsigned int)o->v[OPT_SCHEDULES].number, o->v[OPT_QUIET].set);
 }

@@ -72,11 +72,11 @@ void strategy_choices(struct choices *c)
 
 	c->kind = "strategy";
 	for (size_t i = 0; i < nr; i++) {
-		const char *note = list[i].check_only ? "explore only" :
-				   list[i].control    ? "control" :
-							"";
+		const char *note = list[i].explore_only ? "explore only" :
+				   list[i].control	? "control" :
+							  "";
 
-		add(c, list[i].name, list[i].what, note)->not_in_all = list[i].check_only;
+		add(c, list[i].name, list[i].what, note)->not_in_all = list[i].explore_only;
 	}
 }
 

@@ -55,6 +55,9 @@ int verb_compare(const struct options *o);
 int verb_report(const struct options *o);
 int verb_help(const struct options *o);
 
+/* Strategies that exist for explore alone end whatever else they are given to: an exit code. */
+int refuse_explore_only(const struct options *o);
+
 /* Documents about the command line itself (help.c, man.c, completion.c). */
 void help_global(FILE *out);
 void help_verb(FILE *out, enum verb_id verb);

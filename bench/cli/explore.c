@@ -8,6 +8,20 @@
 #include "cli/cli.h"
 #include "exec/explore_run.h"
 
+/* What a schedule file says itself. */
+static int check_replay(const struct options *o)
+{
+	static const enum option_id given[] = {
+		OPT_STRATEGY, OPT_SCENARIO, OPT_MEMORY, OPT_BOUND, OPT_SECONDS, OPT_RANDOM, OPT_SEED, OPT_JOBS,
+	};
+
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+		if (o->v[given[i]].given)
+			return complain(DPAMT_USAGE, "--%s: not with --replay: the schedule file says what runs",
+					options_table[given[i]].name);
+	return DPAMT_FINE;
+}
+
 int verb_explore(const struct options *o)
 {
 	const char *memory = o->v[OPT_MEMORY].text;
@@ -25,8 +39,10 @@ int verb_explore(const struct options *o)
 		.out = o->v[OPT_OUT].text,
 		.quiet = o->v[OPT_QUIET].set,
 	};
+	int ret;
 
-	if (o->v[OPT_REPLAY].set)
-		return explore_replay_file(o->v[OPT_REPLAY].text);
-	return explore_execute(&c);
+	if (!o->v[OPT_REPLAY].set)
+		return explore_execute(&c);
+	ret = check_replay(o);
+	return ret ? ret : explore_replay_file(o->v[OPT_REPLAY].text);
 }

@@ -77,7 +77,7 @@ void help_global(FILE *out)
 	fputs("usage: dpamt VERB [options]\n\n"
 	      "Compare refcount strategies of Dynamic PAMT (Intel TDX).\n\nverbs:\n", out);
 	for (int i = 0; i < NR_VERBS; i++)
-		fprintf(out, "  %-9s%s\n", verbs[i].name, verbs[i].what);
+		fprintf(out, "  %-10s%s\n", verbs[i].name, verbs[i].what);
 	fputs("\nexit codes:\n", out);
 	for (int i = 0; i < NR_EXIT_CODES; i++)
 		fprintf(out, "  %d  %s\n", i, exit_codes[i]);

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/memory.h"
 #include "exec/run.h"
+#include "exec/strategy.h"
 #include "measure/counters.h"
 #include "measure/topology.h"
 #include "report/report.h"
@@ -60,23 +61,19 @@ static int find_files(const struct options *o, struct plan *p)
 	return ret;
 }
 
-/* Strategies that exist for check alone are refused here, with the reason. */
-static int check_strategies(const struct options *o)
+int refuse_explore_only(const struct options *o)
 {
-	struct choices c = { 0 };
-	int ret = DPAMT_FINE;
+	const struct strategy_info *list;
+	size_t nr;
 
-	strategy_choices(&c);
-	for (size_t i = 0; i < o->v[OPT_STRATEGY].nr && !ret; i++) {
-		const struct choice *s = choices_find(&c, o->v[OPT_STRATEGY].list[i]);
-
-		if (s && s->not_in_all)
-			ret = complain(DPAMT_SKIPPED,
-				       "--strategy: %s runs under check only, not under run: %s",
-				       s->name, s->what);
-	}
-	choices_free(&c);
-	return ret;
+	list = strategy_list(&nr);
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; k < o->v[OPT_STRATEGY].nr && list[i].explore_only; k++)
+			if (!strcmp(list[i].name, o->v[OPT_STRATEGY].list[k]))
+				return complain(DPAMT_SKIPPED,
+						"--strategy: %s runs under explore only, not under %s: %s",
+						list[i].name, verbs[o->verb].name, list[i].what);
+	return DPAMT_FINE;
 }
 
 static int check_threads(const struct options *o, const struct topology *topo)
@@ -130,9 +127,12 @@ static int check_machine(const struct options *o, const struct plan *p)
 
 static int make_plan(const struct options *o, struct plan *p)
 {
-	int ret = check_strategies(o);
+	int ret = refuse_explore_only(o);
 
 	p->run.sim = o->verb == VERB_SIMULATE || !strcmp(o->v[OPT_ON].text, "sim");
+	if (!ret && p->run.sim && o->v[OPT_THREADS].given)
+		ret = complain(DPAMT_USAGE, "--threads: not with --on sim: a simulated machine has the CPUs of its "
+				"machine file");
 	if (!ret)
 		ret = find_files(o, p);
 	if (!ret && !p->run.sim)

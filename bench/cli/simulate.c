@@ -176,7 +176,7 @@ static int load(struct study *s)
 	if (workload_load(o->v[OPT_WORKLOAD].list[0], workload_dirs(), &s->workload, &err))
 		return complain(DPAMT_USAGE, "--workload: %s", err.text);
 	if (workload_set_all(s->workload, o->v[OPT_SET].list, o->v[OPT_SET].nr, &err))
-		return complain(DPAMT_USAGE, "--set: %s", err.text);
+		return complain(DPAMT_USAGE, "%s", err.text);
 	return DPAMT_FINE;
 }
 
@@ -193,6 +193,9 @@ static int measured(struct study *s)
 
 	for (size_t i = 0; i < v->nr; i++)
 		nr += !strategy_is_control(v->list[i]);
+	if (!nr)
+		return complain(DPAMT_SKIPPED, "--measured: controls touch nothing that could be compared, and no "
+				"other strategy is given");
 	snprintf(plan, sizeof(plan), "%zu strategies measured and simulated", nr);
 	ret = study_begin(s, plan, nr, MEASURED_SECONDS * (double)nr, &run);
 	return ret || !run ? ret : simulate_measured(s->o);
@@ -212,6 +215,8 @@ int verb_simulate(const struct options *o)
 	if (asked > 1)
 		return complain(DPAMT_USAGE, "--sweep, --sensitivity, --validate, --measured: one at a time");
 	ret = check_options(&s);
+	if (!ret)
+		ret = refuse_explore_only(o);
 	if (ret)
 		return ret;
 	if (s.id == STUDY_CELLS)

@@ -3,7 +3,8 @@
  * dpamt simulate --sweep: every strategy at every point of a grid, on all CPUs, into a
  * folder from which --resume goes on; then the decision map.
  *
- *   sweep.json	what is swept, and by which build: a resumed sweep must be the same
+ *   sweep.json	what is swept, by which program, which must be the same where it is resumed,
+ *		and of which commit
  *   cells.jsonl	one line a cell, as it lands; of a cell that was tried again the last one counts
  *   map.txt, map.svg	at the end
  */
@@ -116,17 +117,14 @@ static json_t *axis_json(const struct sweep_axis *a)
 	return j;
 }
 
-/* The commit and what was changed since: cells of two simulators make no map. malloc'ed. */
-static char *build_name(void)
+/* Which program: cells of two simulators make no map. Null if it cannot be told. */
+static json_t *build_json(void)
 {
-	json_t *git = environment_git(NULL);
-	const char *commit = json_string_value(json_object_get(git, "commit"));
-	const char *diff = json_string_value(json_object_get(git, "diff_hash"));
-	char *name = must_print("%s%s%s", commit ? commit : "unknown", diff ? "+" : "",
-				diff ? diff : "");
+	uint64_t program = environment_program();
+	char name[24];
 
-	json_decref(git);
-	return name;
+	snprintf(name, sizeof(name), "%016llx", (unsigned long long)program);
+	return program ? json_string(name) : json_null();
 }
 
 /* What makes a sweep this sweep. */
@@ -134,7 +132,7 @@ static json_t *plan_json(const struct sweep *w)
 {
 	const struct options *o = w->s->o;
 	json_t *names = json_array();
-	char machine[24], workload[24], *build = build_name();
+	char machine[24], workload[24];
 	json_t *plan;
 
 	for (size_t i = 0; i < nr_strategies(w); i++)
@@ -142,12 +140,12 @@ static json_t *plan_json(const struct sweep *w)
 	snprintf(machine, sizeof(machine), "%016llx", (unsigned long long)w->s->machine->hash);
 	snprintf(workload, sizeof(workload), "%016llx",
 		 (unsigned long long)workload_hash(w->s->workload));
-	plan = json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:s}", "vcpus", axis_json(&w->grid.vcpus),
+	plan = json_pack("{s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:o,s:o}", "vcpus", axis_json(&w->grid.vcpus),
 			 "lone_pct", axis_json(&w->grid.lone), "strategies", names, "machine",
 			 w->s->machine->name, "machine_hash", machine, "workload",
 			 w->s->workload->name, "workload_hash", workload, "seed",
-			 (json_int_t)o->v[OPT_SEED].number, "build", build);
-	free(build);
+			 (json_int_t)o->v[OPT_SEED].number, "build", build_json(), "git",
+			 environment_git(NULL));
 	return plan;
 }
 
@@ -175,8 +173,8 @@ static int make_folder(struct sweep *w)
 
 static void take_line(struct sweep *w, const char *line)
 {
-	json_t *j = json_loads(line, 0, NULL);
-	json_int_t i = json_integer_value(json_object_get(j, "cell"));
+	json_t *j = json_loads(line, 0, NULL), *cell = json_object_get(j, "cell");
+	json_int_t i = json_is_integer(cell) ? json_integer_value(cell) : -1;
 
 	/* A line that was cut off is a cell that is not there. One that failed is tried again. */
 	if (j && i >= 0 && (size_t)i < w->nr) {
@@ -189,9 +187,10 @@ static void take_line(struct sweep *w, const char *line)
 /* Is what lies in the folder this sweep, by this build? */
 static int compare_plan(const struct sweep *w)
 {
+	static const char *const told[] = { "build", "git" };	/* not what is swept */
 	char path[PATH_MAX + 16];
 	bool same, same_build;
-	json_t *plan, *old;
+	json_t *plan, *old, *build;
 
 	snprintf(path, sizeof(path), "%s/sweep.json", w->dir);
 	old = json_load_file(path, 0, NULL);
@@ -200,9 +199,12 @@ static int compare_plan(const struct sweep *w)
 		return complain(DPAMT_USAGE, "--resume: %s cannot be read: no sweep to go on with", path);
 	}
 	plan = plan_json(w);
-	same_build = json_equal(json_object_get(plan, "build"), json_object_get(old, "build"));
-	json_object_del(plan, "build");
-	json_object_del(old, "build");
+	build = json_object_get(plan, "build");
+	same_build = json_is_string(build) && json_equal(build, json_object_get(old, "build"));
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		json_object_del(plan, told[i]);
+		json_object_del(old, told[i]);
+	}
 	same = json_equal(plan, old);
 	json_decref(plan);
 	json_decref(old);
@@ -211,8 +213,8 @@ static int compare_plan(const struct sweep *w)
 				"sweep.json", w->dir);
 	if (!same_build)
 		return complain(DPAMT_USAGE, "--resume: %s was begun by another build of dpamt, whose "
-				"cells do not go with this one's; begin anew, or go back to the commit in "
-				"its sweep.json", w->dir);
+				"cells do not go with this one's; begin anew, or go back to that program: its "
+				"commit is in sweep.json", w->dir);
 	return DPAMT_FINE;
 }
 
@@ -377,6 +379,21 @@ static int execute(struct sweep *w)
 	return broken ? broken : ret;
 }
 
+/* A point would set these over: what --set says would be lost. */
+static int check_sets(const struct study *s)
+{
+	const struct option_value *v = &s->o->v[OPT_SET];
+
+	for (size_t i = 0; i < v->nr; i++) {
+		const char *axis = sweep_axis_of(s->workload, v->list[i]);
+
+		if (axis)
+			return complain(DPAMT_USAGE, "--set %.*s: not with --sweep, whose axis \"%s\" decides it",
+					(int)strcspn(v->list[i], "="), v->list[i], axis);
+	}
+	return DPAMT_FINE;
+}
+
 int simulate_sweep(struct study *s)
 {
 	const struct options *o = s->o;
@@ -389,6 +406,9 @@ int simulate_sweep(struct study *s)
 
 	if (sweep_parse(o->v[OPT_SWEEP].text, &w.grid, err, sizeof(err)))
 		return complain(DPAMT_USAGE, "--sweep: %s", err);
+	ret = check_sets(s);
+	if (ret)
+		return ret;
 	w.nr = (size_t)w.grid.vcpus.nr * w.grid.lone.nr * nr_strategies(&w);
 	w.figures = must_calloc(w.nr, sizeof(*w.figures));
 	w.have = must_calloc(w.nr, sizeof(*w.have));

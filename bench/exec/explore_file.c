@@ -11,28 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure/environment.h"
+
 #define HEAD "dpamt schedule 1"
 
 static int fail(char *err, size_t size, const char *file, const char *what)
 {
 	snprintf(err, size, "%s: %s", file, what);
 	return -1;
-}
-
-uint64_t explore_build(void)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-	unsigned char buf[65536];
-	FILE *f = fopen("/proc/self/exe", "rb");
-	size_t n, i;
-
-	if (!f)
-		return 0;
-	while ((n = fread(buf, 1, sizeof(buf), f)))
-		for (i = 0; i < n; i++)
-			h = (h ^ buf[i]) * 0x100000001b3ull;
-	fclose(f);
-	return h;
 }
 
 int explore_file_write(const char *file, const struct explore_file *s, char *err, size_t err_size)
@@ -44,7 +30,7 @@ int explore_file_write(const char *file, const struct explore_file *s, char *err
 	if (!f)
 		return fail(err, err_size, file, strerror(errno));
 	fprintf(f, HEAD "\nbuild %016" PRIx64 "\nstrategy %s\nscenario %s\nmemory %s\nbroke %s\nrun",
-		explore_build(), s->strategy, s->scenario,
+		environment_program(), s->strategy, s->scenario,
 		s->memory == EXPLORE_TSO ? "tso" : "sc", s->broke);
 	for (i = 0; i < s->nr; i++) {
 		if (s->schedule[i].cpu < 0)
@@ -119,11 +105,11 @@ int explore_file_read(const char *file, struct explore_file *s, char *err, size_
 		     "incomplete; it must have lines build, strategy, scenario, memory and run");
 		goto out;
 	}
-	if (build != explore_build()) {
+	if (build != environment_program()) {
 		snprintf(text, sizeof(text),
 			 "of build %016" PRIx64 ", this is build %016" PRIx64
 			 "; explore again to get one that fits",
-			 build, explore_build());
+			 build, environment_program());
 		fail(err, err_size, file, text);
 		goto out;
 	}

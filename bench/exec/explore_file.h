@@ -12,8 +12,6 @@ struct explore_file {
 	size_t nr;
 };
 
-/* A hash of the running program. */
-uint64_t explore_build(void);
 /* 0, or -1 with one line in @err. Reading refuses what another build wrote. */
 int explore_file_write(const char *file, const struct explore_file *s, char *err, size_t err_size);
 int explore_file_read(const char *file, struct explore_file *s, char *err, size_t err_size);

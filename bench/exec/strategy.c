@@ -11,9 +11,9 @@
 const struct strategy_info *strategy_list(size_t *nr)
 {
 	static const struct strategy_info own[] = {
-		{ .name = "v3", .what = "series v1 to v5, with its double REMOVE", .check_only = true },
+		{ .name = "v3", .what = "series v1 to v5, with its double REMOVE", .explore_only = true },
 		{ .name = "retain", .what = "lockless, but a pair stays until it is wanted gone",
-		  .check_only = true },
+		  .explore_only = true },
 	};
 	static struct strategy_info list[MAX_STRATEGIES];
 	const struct pamt_ops *ops;

@@ -13,7 +13,7 @@ struct strategy_info {
 	const char *name;
 	const char *what;	/* the idea in one line */
 	bool control;		/* null, static: a floor or a ceiling, not a candidate */
-	bool check_only;	/* for explorer and tests; refused by run */
+	bool explore_only;	/* broken on purpose: whatever runs strategies refuses it */
 };
 
 /* All strategies in list order; *@nr of them. Static storage. */

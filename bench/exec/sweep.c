@@ -138,21 +138,43 @@ int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_si
 
 /* ----------------------------------------------------------------- cells */
 
+enum { SET_LONE, SET_COUNT, SET_VCPUS, SET_MEMORY, POINT_SETS };
+typedef char point_sets[POINT_SETS][96];
+
+/* What a point of the grid sets. */
+static void make_sets(point_sets set, const struct workload *w, uint64_t vcpus, uint64_t lone)
+{
+	uint64_t per, tds = share_tds(vcpus, &per);
+	const char *group = w->tds[0].name;
+
+	snprintf(set[SET_LONE], sizeof(set[0]), "placement=scattered:%" PRIu64 "%%", lone);
+	snprintf(set[SET_COUNT], sizeof(set[0]), "td.%s.count=%" PRIu64, group, tds);
+	snprintf(set[SET_VCPUS], sizeof(set[0]), "td.%s.vcpus=%" PRIu64, group, per);
+	snprintf(set[SET_MEMORY], sizeof(set[0]), "td.%s.memory=%" PRIu64 "M", group,
+		 per * SWEEP_VCPU_MIB + (per * SWEEP_VCPU_MIB) % 2 + 4);
+}
+
+const char *sweep_axis_of(const struct workload *w, const char *set)
+{
+	point_sets own;
+
+	make_sets(own, w, 1, 0);
+	for (int i = 0; i < POINT_SETS; i++)
+		if (!strncmp(set, own[i], strcspn(own[i], "=") + 1))
+			return i == SET_LONE ? "lone" : "vcpus";
+	return NULL;
+}
+
 struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64_t lone, char *err,
 				size_t err_size)
 {
-	uint64_t per, tds = share_tds(vcpus, &per);
-	char set[4][96];
+	point_sets set;
 	const char *const sets[] = { set[0], set[1], set[2], set[3] };
 	struct workload *own = workload_copy(w);
 	struct td_error e;
 
-	snprintf(set[0], sizeof(set[0]), "td.%s.count=%" PRIu64, w->tds[0].name, tds);
-	snprintf(set[1], sizeof(set[1]), "td.%s.vcpus=%" PRIu64, w->tds[0].name, per);
-	snprintf(set[2], sizeof(set[2]), "td.%s.memory=%" PRIu64 "M", w->tds[0].name,
-		 per * SWEEP_VCPU_MIB + (per * SWEEP_VCPU_MIB) % 2 + 4);
-	snprintf(set[3], sizeof(set[3]), "placement=scattered:%" PRIu64 "%%", lone);
-	if (!own || workload_set_all(own, sets, 4, &e)) {
+	make_sets(set, w, vcpus, lone);
+	if (!own || workload_set_all(own, sets, POINT_SETS, &e)) {
 		snprintf(err, err_size, "%s", own ? e.text : "out of memory");
 		workload_free(own);
 		return NULL;
@@ -273,17 +295,37 @@ void sweep_read(const json_t *j, struct sweep_figures *f)
 		.wait_pct = number(m, "wait_pct"),
 		.pamt_ns_per_page = number(m, "pamt_ns_per_page"),
 		.fault_mean_ns = number(m, "fault_mean_ns"),
-		.pages_per_sec = number(m, "pages_per_sec"),
 		.wait_count = number(m, "wait_count"),
 		.wait_false = number(m, "wait_false_count"),
 		.wait_ns = number(m, "wait_total_ns"),
-		.elapsed_ns = number(m, "elapsed_ns"),
-		.install = number(m, "install_count"),
 		.accesses = json_number_value(json_object_get(j, "accesses")),
 		.shared = json_number_value(json_object_get(j, "shared_accesses")),
 		.cpus = (unsigned int)json_integer_value(json_object_get(j, "cpus")),
 	};
 	snprintf(f->status, sizeof(f->status), "%s", status ? status : "failed");
+}
+
+struct sweep_figures sweep_mean(const struct sweep_figures *f, size_t nr)
+{
+	struct sweep_figures sum = { .ok = true, .cpus = f->cpus };
+	double of = (double)nr;
+
+	snprintf(sum.status, sizeof(sum.status), "%s", f->status);
+	for (size_t i = 0; i < nr; i++) {
+		sum.wait_pct += f[i].wait_pct / of;
+		sum.pamt_ns_per_page += f[i].pamt_ns_per_page / of;
+		sum.fault_mean_ns += f[i].fault_mean_ns / of;
+		sum.wait_count += f[i].wait_count / of;
+		sum.wait_false += f[i].wait_false / of;
+		sum.wait_ns += f[i].wait_ns / of;
+		sum.accesses += f[i].accesses / of;
+		sum.shared += f[i].shared / of;
+		if (sum.ok && !f[i].ok) {
+			sum.ok = false;
+			snprintf(sum.status, sizeof(sum.status), "%s", f[i].status);
+		}
+	}
+	return sum;
 }
 
 const char *sweep_effort_text(const struct sweep_effort *e, char *buf)

@@ -39,8 +39,8 @@ int sweep_parse(const char *text, struct sweep_grid *g, char *err, size_t err_si
 struct sweep_figures {
 	bool ok;
 	char status[16];
-	double wait_pct, pamt_ns_per_page, fault_mean_ns, pages_per_sec;
-	double wait_count, wait_false, wait_ns, elapsed_ns, install;
+	double wait_pct, pamt_ns_per_page, fault_mean_ns;
+	double wait_count, wait_false, wait_ns;
 	double accesses, shared;	/* simulated; of them, to lines of more than one CPU */
 	unsigned int cpus;
 };
@@ -57,6 +57,9 @@ json_t *sweep_run_cell(const struct sweep_cell *c);
 /* Figures back from what sweep_run_cell() made; ok is false where @j says that it failed. */
 void sweep_read(const json_t *j, struct sweep_figures *f);
 
+/* The mean of the @nr cells at @f; not ok where one of them is not, with its status. */
+struct sweep_figures sweep_mean(const struct sweep_figures *f, size_t nr);
+
 /*
  * @w with @vcpus vCPUs in its first group, rounded down to whole TDs (up to 16 of 4 vCPUs or
  * more, 1 MiB a vCPU), and @lone percent of pages in lone regions. Other groups stay as they
@@ -64,6 +67,8 @@ void sweep_read(const json_t *j, struct sweep_figures *f);
  */
 struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64_t lone,
 				char *err, size_t err_size);
+/* The axis that decides the key which --set @set changes, "vcpus" or "lone"; NULL: neither does. */
+const char *sweep_axis_of(const struct workload *w, const char *set);
 
 /* What it took to simulate cells. */
 struct sweep_effort {
@@ -77,7 +82,7 @@ struct sweep_effort {
 const char *sweep_effort_text(const struct sweep_effort *e, char *buf);
 
 /*
- * Seconds that a cell of @w on @m takes to simulate on one CPU, within a factor of about 2:
+ * Seconds that a cell of @w on @m takes to simulate on one CPU, within a factor of about 2.5:
  * from the pages, conversions and lives of the workload.
  */
 double sweep_seconds(const struct workload *w, const struct machine *m);

@@ -432,8 +432,9 @@ void twin_constants(const struct twin_lines *l, const struct twin_pair *p, u64 *
 	ps[LINE_read_hit] = most(beyond(2 * l->cas[1], l->cas[0] + l->rmw), ps[LINE_reload]);
 	ps[LINE_write_hit] = most(beyond(l->section, l->rmw + ps[LINE_read_hit]) / 2, rmw);
 	ps[LINE_rmw_hit] = rmw;
-	ps[LINE_shared] = ps[LINE_local] = p->transfer;
+	ps[LINE_local] = p->transfer;
 	ps[LINE_memory] = l->memory;
+	ps[LINE_shared] = most(p->transfer, l->memory);
 	ps[LINE_keep] = most(beyond(keep, rmw / 2), p->transfer);
 	ps[LINE_spread] = most(p->spread, p->transfer);
 	ps[LINE_clock] = beyond(l->wait, l->lock) / 2;

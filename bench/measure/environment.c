@@ -13,6 +13,7 @@
 #endif
 #include "measure/environment.h"
 #include "measure/clock.h"
+#include "td/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -583,6 +584,23 @@ static json_t *count_untracked(const char *status)
 			break;
 	}
 	return json_integer(n);
+}
+
+uint64_t environment_program(void)
+{
+	unsigned char buf[65536];
+	FILE *f = fopen("/proc/self/exe", "rbe");
+	uint64_t hash = FNV_START;
+	size_t n;
+
+	if (!f)
+		return 0;
+	while ((n = fread(buf, 1, sizeof(buf), f)))
+		hash = fnv1a64(hash, buf, n);
+	if (ferror(f))
+		hash = 0;
+	fclose(f);
+	return hash;
 }
 
 json_t *environment_git(const char *dir)

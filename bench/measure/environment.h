@@ -33,6 +33,12 @@ uint64_t environment_memory_available(void);
 bool environment_virtual(void);
 
 /*
+ * A hash of the program that runs: what another build wrote means something else, and git
+ * does not tell what was built. 0 if it cannot be read.
+ */
+uint64_t environment_program(void);
+
+/*
  * The git state of the source tree at @dir (NULL: the tree that holds this
  * executable): {"commit","dirty","diff_hash","untracked"}. JSON null if it
  * is no git tree of this project or there is no git. diff_hash is the SHA-256 of

@@ -296,13 +296,20 @@ struct constants {
 	const char *section, *const *names, *form;
 	int nr;
 	bool ps;
+	uint32_t may_be_zero;	/* a bit each; what the others take can be told */
 };
+
+#define BIT_OF(constant) (1u << (constant))
 
 static const struct constants cost_constants = {
 	"cost", cost_names, COST_FORM, COST_NR, false,
+	BIT_OF(COST_page_alloc) | BIT_OF(COST_page_free) | BIT_OF(COST_cache_refill) |
+		BIT_OF(COST_td_create_base) | BIT_OF(COST_vp_init_base),
 };
 static const struct constants line_constants = {
 	"line", line_names, LINE_FORM, LINE_NR, true,
+	BIT_OF(LINE_read_hit) | BIT_OF(LINE_reload) | BIT_OF(LINE_write_hit) | BIT_OF(LINE_keep) |
+		BIT_OF(LINE_spread) | BIT_OF(LINE_clock),
 };
 
 static int find_constant(const struct constants *k, const char *name)
@@ -345,6 +352,9 @@ static int read_constants(const struct constants *k, struct machine *m, struct m
 					"bad value \"%s\" for \"%s\" in [%s]: %s; valid: %s",
 					td_quote(quote, s->keys[i].value), s->keys[i].key,
 					k->section, wrong, k->form);
+		if (!c[n].ns && !(k->may_be_zero & BIT_OF(n)))
+			return key_fail(err, &place, "\"%s\" in [%s] is 0, which no machine does",
+					k->names[n], k->section);
 		seen[n] = true;
 	}
 	return 0;
@@ -370,6 +380,7 @@ static int check_lines(const struct machine *m, const bool *seen, unsigned int l
 		{LINE_read_hit, LINE_reload},  {LINE_reload, LINE_rmw_hit},
 		{LINE_write_hit, LINE_rmw_hit},
 		{LINE_read_hit, LINE_shared},  {LINE_rmw_hit, LINE_local},
+		{LINE_read_hit, LINE_sibling}, {LINE_shared, LINE_memory},
 		{LINE_sibling, LINE_local},    {LINE_local, LINE_remote},
 		{LINE_keep, LINE_local},       {LINE_spread, LINE_local},
 	};
@@ -389,8 +400,6 @@ static int check_lines(const struct machine *m, const bool *seen, unsigned int l
 					"\"%s\" in [line] is more than \"%s\", which no machine does",
 					line_names[a], line_names[b]);
 	}
-	if (!m->lines[LINE_rmw_hit].ns)
-		return key_fail(err, &place, "\"rmw_hit\" in [line] is 0, which no machine does");
 	return 0;
 }
 

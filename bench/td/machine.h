@@ -17,7 +17,8 @@
  *   KEY = TIME range LOW..HIGH source "TEXT"	in ps or ns
  *
  * TIME is the mean, LOW..HIGH what the mean may be (for sensitivity). Without
- * quantiles every call costs the mean. Every key of MACHINE_COSTS is required.
+ * quantiles every call costs the mean. Every key of MACHINE_COSTS is required; none but
+ * allocating, freeing and creating may be 0.
  * A machine that is to be simulated has [topology] and [line] too, with every
  * key of MACHINE_LINES that its topology needs: sibling where cores have several
  * threads, remote where there are several sockets.

@@ -103,6 +103,9 @@ test_verbs()
 	check "no verb: usage on stderr, exit 2" [ "$code" = 2 -a ! -s "$tmp/out" -a -s "$tmp/err" ]
 	accept "usage: dpamt" --help
 	accept "usage: dpamt" help
+	for verb in $verbs; do
+		check "help: a blank behind $verb" contains "$out" $'\n'"  $verb "
+	done
 	accept "dpamt " --version
 	for verb in $verbs; do
 		accept "usage: dpamt $verb" "$verb" --help
@@ -152,6 +155,13 @@ test_values()
 	refuse 2 "$tmp/none.wl: No such file" run --workload "$tmp/none.wl" --dry-run
 	refuse 2 '--machine: unknown machine "nope"; valid: ' run --machine nope --dry-run
 	refuse 2 '--on: unknown executor "nope"; valid: model' run --on nope
+	refuse 4 '--strategy: v3 runs under explore only, not under run: ' run --strategy v3 --dry-run
+	for value in "" --measured --sweep=vcpus=1; do
+		# shellcheck disable=SC2086
+		refuse 4 '--strategy: v3 runs under explore only, not under simulate: ' \
+			simulate $value --strategy lockless,v3 --dry-run
+	done
+	refuse 4 '--measured: controls touch nothing' simulate --measured --strategy null,static
 	for value in hw explore; do
 		refuse 4 "--on: $value is not built yet: " run --on "$value"
 		refuse 4 "valid: model" run --on "$value"
@@ -182,6 +192,8 @@ test_threads()
 {
 	refuse 2 "the CPUs present: $cpus (" run --threads $((cpus + 1)) --dry-run
 	refuse 2 "--on sim" run --threads 4096 --dry-run
+	refuse 2 "--threads: not with --on sim: a simulated machine has the CPUs of its" \
+		run --on sim --threads 4 --dry-run
 	if command -v taskset >/dev/null && [ "$cpus" -gt 1 ]; then
 		local cpu
 
@@ -375,6 +387,7 @@ test_run()
 
 test_check()
 {
+	refuse 4 '--strategy: v3 runs under explore only, not under check: ' check --strategy lockless,v3
 	refuse 2 '--schedules: "0"' check --schedules 0
 	run check --strategy lockless --schedules 2 --quiet
 	check "a short check passes" [ "$code" = 0 ]

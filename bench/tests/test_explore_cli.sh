@@ -33,6 +33,13 @@ explore --replay "$schedule"
 check 'it breaks again, exit 1' [ $status -eq 1 ]
 check 'in the same way' says '=> .*double REMOVE' "$tmp/out"
 
+for option in --strategy=v3 --scenario=last --memory=sc --bound=2 --seconds=1 --random=0 --seed=2 --jobs=1; do
+	explore --replay "$schedule" $option
+	check "--replay with $option, exit 2" [ $status -eq 2 ]
+	check "--replay with $option, one line" one_line
+	check "--replay with $option, and why" says "${option%=*}: not with --replay: the schedule file says" "$tmp/err"
+done
+
 sed 's/^build ...../build 00000/' "$schedule" >"$tmp/other"
 explore --replay "$tmp/other"
 check 'another build, exit 2' [ $status -eq 2 ]

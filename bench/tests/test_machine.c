@@ -44,7 +44,7 @@ static void check_bad(const char *path)
 
 static void bad_fixtures(void)
 {
-	CHECK(for_each_fixture(FIXTURES "/machine/bad", check_bad) >= 37);
+	CHECK(for_each_fixture(FIXTURES "/machine/bad", check_bad) >= 47);
 }
 
 /* Machines that can be simulated: their shape, and costs from published.mach but for one. */
@@ -185,6 +185,26 @@ static void hashes(void)
 	free(text);
 }
 
+/* Nothing that the module or a fault takes can be 0; what the kernel does beside them can. */
+static void zero_costs(void)
+{
+	char *text, *at, key[64];
+	struct td_error err;
+	struct machine *m;
+	size_t len;
+
+	CHECK_EQ(ini_read_file(FIXTURES "/machine/good/fixture.mach", &text, &len, &err), 0);
+	for (int i = COST_pamt_remove; i < COST_NR; i++) {
+		snprintf(key, sizeof(key), "\n%s = 1us", machine_cost_name((enum cost)i));
+		at = strstr(text, key) + strlen(key) - 3;
+		*at = '0';
+		CHECK_EQ(machine_parse("x.mach", text, len, &m, &err), i < COST_page_alloc ? -EINVAL : 0);
+		machine_free(m);
+		*at = '1';
+	}
+	free(text);
+}
+
 static void fuzz(void)
 {
 	clock_t end = clock() + CLOCKS_PER_SEC;
@@ -230,6 +250,7 @@ int main(void)
 	TEST(published);
 	TEST(quantiles);
 	TEST(hashes);
+	TEST(zero_costs);
 	TEST(fuzz);
 	return test_end();
 }

@@ -12,6 +12,7 @@
 
 #include "stats/bootstrap.h"
 #include "stats/describe.h"
+#include "stats/limit.h"
 #include "stats/permute.h"
 #include "stats/rng.h"
 #include "stats/student.h"
@@ -503,6 +504,39 @@ static void bad_blocks(void)
 	NEAR(e.p, 1, 0);
 }
 
+/* Errors by hand; a limit within one of them decides nothing, from either side. */
+static void limits(void)
+{
+	static const double values[] = { 9, 11, 10 }, top[] = { 9, 11 }, bottom[] = { 4, 6 };
+	static const double more[] = { 20, 20 }, ten[] = { 10, 10 };
+	const struct figure_pairs kinds[] = { { top, bottom, 2 }, { more, ten, 2 } };
+	struct figure f = figure_mean(values, 3);
+
+	NEAR(f.value, 10, 1e-12);
+	NEAR(f.error, 0.5773502691896258, 1e-12);
+	NEAR(figure_mean(values, 1).error, 0, 0);
+	f = figure_quotient((struct figure){ 12, 0.3 }, (struct figure){ 4, 0.4 });
+	NEAR(f.value, 3, 1e-12);
+	NEAR(f.error, 3 * sqrt(0.025 * 0.025 + 0.1 * 0.1), 1e-12);
+	/* 60 over 30; 9 - 8 and 11 - 12 are off their mean of 0 by 1: 2 / 1 x 2 = 4; the others by nothing. */
+	f = figure_pooled(kinds, 2);
+	NEAR(f.value, 2, 1e-12);
+	NEAR(f.error, 2.0 / 30, 1e-12);
+
+	CHECK_EQ(limit_judge((struct figure){ 5, 0.9 }, 4, 6), LIMIT_MET);
+	CHECK_EQ(limit_judge((struct figure){ 5, 1 }, 4, 6), LIMIT_UNDECIDED);
+	CHECK_EQ(limit_judge((struct figure){ 3.5, 0.6 }, 4, 6), LIMIT_UNDECIDED);
+	CHECK_EQ(limit_judge((struct figure){ 6.1, 0.2 }, 4, 6), LIMIT_UNDECIDED);
+	CHECK_EQ(limit_judge((struct figure){ 3, 0.9 }, 4, 6), LIMIT_MISSED);
+	CHECK_EQ(limit_judge((struct figure){ 7, 0.9 }, 4, 6), LIMIT_MISSED);
+	CHECK_EQ(limit_judge((struct figure){ 3, 0.9 }, -INFINITY, 4), LIMIT_MET);
+	CHECK_EQ(limit_judge((struct figure){ 5, 0.9 }, -INFINITY, 4), LIMIT_MISSED);
+	CHECK_EQ(limit_judge((struct figure){ NAN, 0 }, 4, 6), LIMIT_MISSED);
+	CHECK_STR(limit_text(LIMIT_MET), "met");
+	CHECK(!strncmp(limit_text(LIMIT_UNDECIDED), "not decided", 11));
+	CHECK_STR(limit_text(LIMIT_MISSED), "NOT met");
+}
+
 int main(void)
 {
 	test_begin("stats");
@@ -525,5 +559,6 @@ int main(void)
 	TEST(disagreement_is_undecided);
 	TEST(false_findings);
 	TEST(bad_blocks);
+	TEST(limits);
 	return test_end();
 }

@@ -44,6 +44,7 @@ refuse_study '--out: not with --sensitivity' --sensitivity --out "$tmp/none"
 refuse_study '--strategy: not with --sensitivity' --sensitivity --strategy lockless
 refuse_study 'prints text, csv or json' --sensitivity --format markdown
 refuse_study '--workload: not with --validate' --validate --workload fault-storm
+refuse_study 'a host with 2 sockets, and edge has 1' --validate --machine edge
 refuse_study '--format: not with --measured' --measured --format csv
 for study in --sensitivity --validate --measured; do
 	refuse_study 'more than --limit 1' $study --limit 1
@@ -55,6 +56,12 @@ done
 "$dpamt" simulate --sweep vcpus=4:8 --dry-run --out "$tmp/none" >"$tmp/plan" 2>&1
 ok "dry run of a sweep" "$?" 0
 ok "folder of a dry run" "$([ -e "$tmp/none" ] && echo there)" ""
+for key in placement=buddy td.storm.count=2 td.storm.vcpus=2 td.storm.memory=8M; do
+	refuse "--set ${key%%=*}: not with --sweep, whose axis" --sweep vcpus=1 --set "$key"
+done
+refuse 'dpamt: --set foo=1: unknown key' --sweep vcpus=1 --set foo=1
+"$dpamt" simulate --sweep vcpus=4 --set td.storm.lives=2 --dry-run >"$tmp/plan" 2>&1
+ok "a key that no axis decides" "$?" 0
 refuse 'takes one workload' --workload fault-storm,boot-10x16g --sweep vcpus=1
 refuse 'no sweep "nowhere"' --sweep vcpus=1 --resume nowhere
 
@@ -68,7 +75,7 @@ ok "paragraph" "$(grep -c 'is cheapest in' "$dir/map.txt")" 1
 if command -v gnuplot >/dev/null; then ok "svg" "$(grep -c '<svg' "$dir/map.svg")" 1; fi
 # Lose cells, and half of a line; go on.
 head -n 5 "$dir/cells.jsonl" >"$tmp/some"
-printf '{"cell":' >>"$tmp/some"
+printf '{"status":"ok","metrics":{"wait_pct":99,"pamt_ns_per_page":1}}\n{"cell":' >>"$tmp/some"
 cp "$tmp/some" "$dir/cells.jsonl"
 # shellcheck disable=SC2086
 "$dpamt" simulate $grid --format csv --out "$tmp/a" --resume "$dir" >"$tmp/b.csv" 2>/dev/null
@@ -89,9 +96,23 @@ sed -i '2s/"status":"ok"/"status":"failed"/' "$dir/cells.jsonl"
 ok "resume with a failed cell" "$?" 0
 ok "the failed cell again" "$(wc -l <"$dir/cells.jsonl")" "$((lines + 1))"
 ok "the same map after a failed cell" "$(cmp "$tmp/a.csv" "$tmp/b.csv" 2>&1)" ""
-sed -i 's/"build": .*/"build": "other"/' "$dir/sweep.json"
+sed -i 's/"build": .*/"build": "other",/' "$dir/sweep.json"
 # shellcheck disable=SC2086
 refuse 'another build' $grid --resume "$dir"
+
+# Nor is it the same build where no git tells it apart: in a copy of the program, one byte longer.
+mkdir -p "$tmp/tree/build"
+cp "$dpamt" "$tmp/tree/build/dpamt"
+ln -s "$PWD/bench" "$PWD/workloads" "$tmp/tree/"
+copy="$tmp/tree/build/dpamt simulate --sweep vcpus=2 --machine edge --strategy lockless --quiet --out $tmp/copy"
+$copy >/dev/null 2>"$tmp/err"
+ok "a sweep outside of git" "$?" 0
+$copy --resume latest >/dev/null 2>"$tmp/err"
+ok "resume outside of git" "$?" 0
+printf x >>"$tmp/tree/build/dpamt"
+$copy --resume latest >/dev/null 2>"$tmp/err"
+ok "resume by another program" "$?" 2
+ok "another program" "$(grep -c 'was begun by another build' "$tmp/err")" 1
 
 # The axis says what runs: 9 vCPUs are two TDs of 4, and edge has 16 CPUs.
 one="--machine edge --strategy lockless --quiet --format csv --out $tmp/g"
@@ -122,20 +143,28 @@ ok "exit when the disk is full" "$?" 3
 ok "the file that cannot grow" "$(grep -c 'cells.jsonl: .*what was written before is kept' "$tmp/h.err")" 1
 ok "cells after it" "$(grep -c '\[12/12\]' "$tmp/h.err")" 0
 
-# Sensitivity: all constants, and longer SEAMCALLs mean longer waiting.
-"$dpamt" simulate --sensitivity --machine edge --scale 1/64 --set td.storm.count=4 --format csv \
+# Sensitivity: all constants, one that is 0 too, and longer SEAMCALLs mean longer waiting.
+cp bench/machines/published.mach "$tmp"
+sed -e '/^name/s/edge/zero/' -e 's/^clock = .*/clock = 0 range 0..40ns \\/' bench/machines/edge.mach >"$tmp/zero.mach"
+"$dpamt" simulate --sensitivity --machine "$tmp/zero.mach" --scale 1/64 --set td.storm.count=2 --format csv \
 	>"$tmp/s.csv" 2>"$tmp/s.err"
 ok "sensitivity" "$?" 0
-ok "lines that are no rows" "$(grep -vcE '^([a-z_]+|strategy global)(,[0-9.]*){4}$' "$tmp/s.csv")" 1
-ok "rows of constants" "$([ "$(grep -cE '^[a-z_]+(,[0-9.]+){4}$' "$tmp/s.csv")" -ge 30 ] && echo all)" all
-ok "a row of global" "$(grep -cE '^strategy global,,[0-9.]+,,[0-9.]+$' "$tmp/s.csv")" 1
+ok "lines that are no rows" "$(grep -vcE '^([a-z_]+|strategy global)(,[0-9.]*){4}(,[01]){2}$' "$tmp/s.csv")" 1
+ok "rows of constants" "$([ "$(grep -cE '^[a-z_]+(,[0-9.]+){4}(,[01]){2}$' "$tmp/s.csv")" -ge 30 ] && echo all)" all
+ok "a row of global" "$(grep -cE '^strategy global,,[0-9.]+,,[0-9.]+,0,0$' "$tmp/s.csv")" 1
 ok "pamt_add halved and doubled" \
 	"$(awk -F, '$1 == "pamt_add" { print ($2 < 1), ($3 > 1), ($4 < 1), ($5 > 1) }' "$tmp/s.csv")" "1 1 1 1"
+ok "what is never called is noise, what decides is none" \
+	"$(awk -F, '$1 ~ /^(rdmd|pamt_add)$/ { print $1, $6, $7 }' "$tmp/s.csv")" $'pamt_add 0 0\nrdmd 1 1'
+ok "a constant of 0 is moved" "$(awk -F, '$1 == "clock" { print ($2 == 1), ($3 != 1) }' "$tmp/s.csv")" "1 1"
 ok "accesses per second" "$(grep -c 'million a second of CPU time' "$tmp/s.err")" 1
 "$dpamt" simulate --sensitivity --machine edge --scale 1/64 --set td.storm.count=1 \
 	--set td.storm.vcpus=1 --set td.storm.memory=8M --quiet >"$tmp/s.txt" 2>"$tmp/s.err"
-ok "sensitivity without waits" "$?" 0
-ok "quiet" "$(cat "$tmp/s.err")" ""
+ok "sensitivity without waits" "$?" 5
+ok "sensitivity without waits says so" "$(cat "$tmp/s.err")" \
+	"dpamt: cannot discriminate here: 0.0 waits with the constants as they are, fewer than 20"
+ok "seeds of the sensitivity table" "$(grep -c 'means of 4 seeds$' "$tmp/s.txt")" 1
+ok "noise of the sensitivity table" "$(grep -cE '^noise: single seeds of these lie at 0\.9.* to 1\.' "$tmp/s.txt")" 1
 ok "no number that is none" "$(grep -c nan "$tmp/s.txt")" 0
 ok "reason for n/a" "$(grep -c '^n/a: nobody waits' "$tmp/s.txt")" 1
 
@@ -156,16 +185,35 @@ calibrate_refuses() {
 calibrate_refuses /dev/null "/dev/null is no regular file"
 calibrate_refuses "$tmp/none/x.mach" "$tmp/none/x.mach: No such file or directory"
 if [ "$(nproc)" -gt 1 ]; then
+	# Interrupted it leaves nothing, and what is there stays: a file of the user's own, too.
+	echo old >"$tmp/own.mach"
+	echo mine >"$tmp/own.mach.new"
+	for signal in TERM INT; do
+		"$dpamt" calibrate --quiet --file "$tmp/own.mach" >/dev/null 2>"$tmp/err" &
+		for _ in {1..100}; do
+			ls "$tmp"/own.mach.* | grep -qv 'own.mach.new$' && break
+			sleep 0.01
+		done
+		kill -s $signal $!
+		wait $!
+		ok "exit of calibrate at SIG$signal" "$?" 5
+		ok "words of calibrate at SIG$signal" "$(cat "$tmp/err")" "dpamt: interrupted; nothing is written"
+		ok "left behind at SIG$signal" "$(cd "$tmp" && echo own.mach*)" "own.mach own.mach.new"
+		ok "what was there at SIG$signal" "$(cat "$tmp/own.mach" "$tmp/own.mach.new")" $'old\nmine'
+	done
 	# A CPU a socket, as small virtual machines have them: no two cores of a socket.
-	HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
-		"$dpamt" calibrate --quiet --file "$tmp/two.mach" >/dev/null 2>"$tmp/err"
+	program=$(realpath "$dpamt")
+	(cd "$tmp" && HWLOC_SYNTHETIC="pack:2 core:1 pu:1" HWLOC_THISSYSTEM=1 \
+		"$program" calibrate --quiet --file two.mach >/dev/null 2>"$tmp/err")
 	status=$?
-	ok "left behind" "$(ls "$tmp"/*.new 2>/dev/null)" ""
+	ok "left behind" "$(ls "$tmp"/two.mach?* 2>/dev/null)" ""
 	if [ $status = 3 ] && grep -q 'the machine is busy$' "$tmp/err"; then
 		echo "test_studies: calibrate not tested: the machine is busy"
 	else
 		ok "calibrate with a CPU a socket" "$status" 0
 		ok "its sockets" "$(grep -c '^sockets = 2' "$tmp/two.mach")" 1
+		ok "a constant without a range" "$(grep -c 'range \([0-9]*ps\)\.\.\1 ' "$tmp/two.mach")" 0
+		ok "its mode" "$(stat -c %A "$tmp/two.mach")" "$(stat -c %A "$tmp/err")"
 		"$dpamt" simulate --out "$tmp" --machine "$tmp/two.mach" --scale 1/32 \
 			--strategy lockless >/dev/null 2>&1
 		ok "a cell on what was calibrated" "$?" 0
