@@ -156,8 +156,9 @@ static enum kind nearest_kind(const struct calibration *c)
 	return c->class[LOCAL].measured ? LOCAL : c->class[REMOTE].measured ? REMOTE : SIBLING;
 }
 
-/* A transfer between pairs of @k: from the nearest pair to the farthest, give or take what lines differ by. */
-static void pairs_line(FILE *f, const char *key, uint64_t ps, const struct class *k, const char *source)
+/* A transfer between pairs of @k: from the nearest to the farthest, give or take what lines differ by. */
+static void pairs_line(FILE *f, const char *key, uint64_t ps, const struct class *k,
+		       const char *source)
 {
 	uint64_t spread = class_mean(k).spread;
 

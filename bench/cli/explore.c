@@ -12,12 +12,14 @@
 static int check_replay(const struct options *o)
 {
 	static const enum option_id given[] = {
-		OPT_STRATEGY, OPT_SCENARIO, OPT_MEMORY, OPT_BOUND, OPT_SECONDS, OPT_RANDOM, OPT_SEED, OPT_JOBS,
+		OPT_STRATEGY, OPT_SCENARIO, OPT_MEMORY, OPT_BOUND,
+		OPT_SECONDS,  OPT_RANDOM,   OPT_SEED,	OPT_JOBS,
 	};
 
 	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
 		if (o->v[given[i]].given)
-			return complain(DPAMT_USAGE, "--%s: not with --replay: the schedule file says what runs",
+			return complain(DPAMT_USAGE,
+					"--%s: not with --replay: the schedule file says what runs",
 					options_table[given[i]].name);
 	return DPAMT_FINE;
 }

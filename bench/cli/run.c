@@ -131,8 +131,8 @@ static int make_plan(const struct options *o, struct plan *p)
 
 	p->run.sim = o->verb == VERB_SIMULATE || !strcmp(o->v[OPT_ON].text, "sim");
 	if (!ret && p->run.sim && o->v[OPT_THREADS].given)
-		ret = complain(DPAMT_USAGE, "--threads: not with --on sim: a simulated machine has the CPUs of its "
-				"machine file");
+		ret = complain(DPAMT_USAGE, "--threads: not with --on sim: a simulated machine has the CPUs "
+				"of its machine file");
 	if (!ret)
 		ret = find_files(o, p);
 	if (!ret && !p->run.sim)

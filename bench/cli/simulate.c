@@ -194,8 +194,8 @@ static int measured(struct study *s)
 	for (size_t i = 0; i < v->nr; i++)
 		nr += !strategy_is_control(v->list[i]);
 	if (!nr)
-		return complain(DPAMT_SKIPPED, "--measured: controls touch nothing that could be compared, and no "
-				"other strategy is given");
+		return complain(DPAMT_SKIPPED, "--measured: controls touch nothing that could be compared, "
+				"and no other strategy is given");
 	snprintf(plan, sizeof(plan), "%zu strategies measured and simulated", nr);
 	ret = study_begin(s, plan, nr, MEASURED_SECONDS * (double)nr, &run);
 	return ret || !run ? ret : simulate_measured(s->o);

@@ -145,7 +145,8 @@ static void print_rows(const struct tornado *t, bool csv)
 	double wait[2], fault[2];
 
 	if (csv)
-		printf("constant,wait_half,wait_double,fault_half,fault_double,wait_in_noise,fault_in_noise\n");
+		printf("constant,wait_half,wait_double,fault_half,fault_double,wait_in_noise,"
+		       "fault_in_noise\n");
 	else
 		printf("%-16s %12s %12s %12s %12s\n%-16s %12s %12s %12s %12s\n", "constant", "waiting",
 		       "waiting", "mean fault", "mean fault", "", "x0.5", "x2", "x0.5", "x2");
@@ -205,8 +206,8 @@ static json_t *tornado_json(const struct tornado *t)
 						     t->lever[i].fault));
 	global_row(t, wait, fault);
 	json_array_append_new(rows, json_row(t, "strategy global", wait, fault));
-	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:i,s:[o,o],s:[o,o],s:b,s:o}", "workload", t->s->workload->name, "machine",
-			 t->s->machine->name, "strategy", "global-fast", "wait_count",
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:i,s:[o,o],s:[o,o],s:b,s:o}", "workload",
+			 t->s->workload->name, "machine", t->s->machine->name, "strategy", "global-fast", "wait_count",
 			 real_or_null(t->base->wait_count), "wait_total_ns",
 			 real_or_null(t->base->wait_ns), "fault_mean_ns",
 			 real_or_null(t->base->fault_mean_ns), "seeds", (int)SEEDS, "wait_spread",

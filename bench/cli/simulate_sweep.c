@@ -213,8 +213,8 @@ static int compare_plan(const struct sweep *w)
 				"sweep.json", w->dir);
 	if (!same_build)
 		return complain(DPAMT_USAGE, "--resume: %s was begun by another build of dpamt, whose "
-				"cells do not go with this one's; begin anew, or go back to that program: its "
-				"commit is in sweep.json", w->dir);
+				"cells do not go with this one's; begin anew, or go back to that program: "
+				"its commit is in sweep.json", w->dir);
 	return DPAMT_FINE;
 }
 
@@ -388,7 +388,8 @@ static int check_sets(const struct study *s)
 		const char *axis = sweep_axis_of(s->workload, v->list[i]);
 
 		if (axis)
-			return complain(DPAMT_USAGE, "--set %.*s: not with --sweep, whose axis \"%s\" decides it",
+			return complain(DPAMT_USAGE,
+					"--set %.*s: not with --sweep, whose axis \"%s\" decides it",
 					(int)strcspn(v->list[i], "="), v->list[i], axis);
 	}
 	return DPAMT_FINE;

@@ -194,13 +194,13 @@ static void print_whole_range(const struct study *s, const struct outcome *o)
 	struct figure high = o->count_mean[JUDGED], low = o->count_mean[JUDGED + 1];
 	struct figure wide = figure_quotient(high, low);
 
-	printf("band over the machine file's own range, ADD %.1f to %.1f us (not judged): %.0f..%.0f, %.1f..%.1f "
-	       "ms: %.1fx: %s\n",
+	printf("band over the machine file's own range, ADD %.1f to %.1f us (not judged): %.0f..%.0f, "
+	       "%.1f..%.1f ms: %.1fx: %s\n",
 	       (double)add->low / 1e3, (double)add->high / 1e3, low.value, high.value,
 	       o->ns_mean[JUDGED + 1].value / 1e6, o->ns_mean[JUDGED].value / 1e6, wide.value,
 	       wide.value < 4 ? "narrower than 4x" :
-				"NOT narrower than 4x, which no model could be: windows of 15 to 60 s alone make 4x of "
-				"independent arrivals");
+				"NOT narrower than 4x, which no model could be: windows of 15 to 60 s "
+				"alone make 4x of independent arrivals");
 }
 
 static int judge_band(const struct study *s, const struct outcome *o)
@@ -213,8 +213,8 @@ static int judge_band(const struct study *s, const struct outcome *o)
 	inside = worse(encloses(&count, PUBLISHED_WAITS), encloses(&ns, PUBLISHED_NS));
 	narrow = limit_judge(wide, -INFINITY, 4);
 	near = limit_judge(mean, published / 1.5, published * 1.5);
-	printf("\nstandard errors over seeds behind +-; the published 4 ms is rounded, as the costs are: 3.5 to "
-	       "4.5 ms, so a mean wait of %.2f to %.2f us\n",
+	printf("\nstandard errors over seeds behind +-; the published 4 ms is rounded, as the costs are: "
+	       "3.5 to 4.5 ms, so a mean wait of %.2f to %.2f us\n",
 	       PUBLISHED_NS_LOW / PUBLISHED_WAITS / 1e3, PUBLISHED_NS_HIGH / PUBLISHED_WAITS / 1e3);
 	printf("published 1136 and 4 ms inside the band ");
 	print_ends(&count, 1, 0);
@@ -223,7 +223,8 @@ static int judge_band(const struct study *s, const struct outcome *o)
 	printf(" ms of the means as published: %s\n", limit_text(inside));
 	printf("band of counts narrower than 4x: %.1fx (+-%.1f): %s\n", wide.value, wide.error,
 	       limit_text(narrow));
-	printf("mean wait, all windows and mean costs, within 1.5x of %.2f us (%.2f to %.2f): %.2f us (+-%.2f): %s\n",
+	printf("mean wait, all windows and mean costs, within 1.5x of %.2f us (%.2f to %.2f): "
+	       "%.2f us (+-%.2f): %s\n",
 	       published / 1e3, published / 1.5e3, published * 1.5 / 1e3, mean.value / 1e3, mean.error / 1e3,
 	       limit_text(near));
 	print_whole_range(s, o);
@@ -297,8 +298,8 @@ int simulate_validate(struct study *s)
 
 	if (s->machine->sockets != PUBLISHED_SOCKETS)
 		return complain(DPAMT_USAGE,
-				"--machine: the figure that --validate is about is of a host with %d sockets, and %s "
-				"has %llu", PUBLISHED_SOCKETS, s->machine->name,
+				"--machine: the figure that --validate is about is of a host with %d sockets, "
+				"and %s has %llu", PUBLISHED_SOCKETS, s->machine->name,
 				(unsigned long long)s->machine->sockets);
 	m = must_calloc(VALIDATE_CELLS, sizeof(*m));
 	out = must_calloc(1, sizeof(*out));

@@ -518,7 +518,7 @@ static void limits(void)
 	f = figure_quotient((struct figure){ 12, 0.3 }, (struct figure){ 4, 0.4 });
 	NEAR(f.value, 3, 1e-12);
 	NEAR(f.error, 3 * sqrt(0.025 * 0.025 + 0.1 * 0.1), 1e-12);
-	/* 60 over 30; 9 - 8 and 11 - 12 are off their mean of 0 by 1: 2 / 1 x 2 = 4; the others by nothing. */
+	/* 60 over 30; 9 - 8 and 11 - 12 are off their mean by 1: 2 x 2 / 1 = 4; the others by 0. */
 	f = figure_pooled(kinds, 2);
 	NEAR(f.value, 2, 1e-12);
 	NEAR(f.error, 2.0 / 30, 1e-12);

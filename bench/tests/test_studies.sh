@@ -191,7 +191,7 @@ if [ "$(nproc)" -gt 1 ]; then
 	for signal in TERM INT; do
 		"$dpamt" calibrate --quiet --file "$tmp/own.mach" >/dev/null 2>"$tmp/err" &
 		for _ in {1..100}; do
-			ls "$tmp"/own.mach.* | grep -qv 'own.mach.new$' && break
+			compgen -G "$tmp/own.mach.??????" >/dev/null && break
 			sleep 0.01
 		done
 		kill -s $signal $!
