@@ -56,4 +56,7 @@ extern const struct sim_flavour sim_flavour;
 unsigned int sim_place_vcpus(const struct machine *m, const struct workload *w,
 			     uint16_t *cpu_of, struct sim_place *place);
 
+/* Is it known before it runs that @w lasts beyond SIM_END: by starts and idle phases alone? */
+bool sim_too_long(const struct workload *w);
+
 #endif

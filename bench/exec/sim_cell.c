@@ -420,7 +420,7 @@ static u64 earliest(const struct cpu *c)
 		if (v && v->pace_ns && v->pace_next > now)
 			at = min(at, v->pace_next);
 	}
-	return at == UINT64_MAX ? at : at * SIM_PS;
+	return at == UINT64_MAX ? at : min(at, SIM_END / SIM_PS + 1) * SIM_PS;
 }
 
 static void cpu_main(void *arg, unsigned int id)
@@ -559,7 +559,9 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 	if (ret) {
 		cell->status = ret == -EDEADLK ? CELL_VIOLATION : CELL_FAILED;
 		snprintf(cell->reason, sizeof(cell->reason),
-			 ret == -EDEADLK ? "deadlock: %u CPUs wait for each other" : "out of memory",
+			 ret == -EDEADLK ? "deadlock: %u CPUs wait for each other" :
+			 ret == -ETIME	 ? SIM_TOO_LONG :
+					   "out of memory",
 			 f->blocked);
 		return;
 	}

@@ -4,7 +4,8 @@
  * fiber per CPU, and the executor's side of shim_exec.h.
  *
  * A key of the heap is clock and CPU in one number, so that comparing two keys
- * is one instruction and a tie has an order. The CPU that runs is not in the heap.
+ * is one instruction and a tie has an order; the clock has what is left of 64 bits.
+ * The CPU that runs is not in the heap.
  */
 #define _GNU_SOURCE
 #include "exec/sim_core.h"
@@ -18,9 +19,9 @@
 #include "shim/shim_exec.h"
 
 #define CPU_BITS 10
-#define KEY(at, cpu) ((at) << CPU_BITS | (cpu))
 #define CPU_MASK ((1u << CPU_BITS) - 1)
 #define LINE_SHIFT 6
+_Static_assert(SIM_END == 1ull << (64 - CPU_BITS), "a key is a clock and a CPU");
 /* How far a CPU runs ahead of the others at most, in ps, on lines that only it has touched. */
 #define RUN_AHEAD 200000ull
 
@@ -45,6 +46,7 @@ static struct {
 	struct sim_cpu cpu[SIM_CPUS_MAX];
 	uint64_t heap[SIM_CPUS_MAX + 1];
 	unsigned int nr_heap, current, left, nr_blocked, nr_idle;
+	bool late;		/* a clock came to SIM_END */
 	struct context main;
 	struct sim_figures figures;
 	struct sim_line stranger;
@@ -90,6 +92,20 @@ static uint64_t heap_pop(void)
 	return first;
 }
 
+static void leave(void)
+{
+	context_switch(&sim.cpu[sim.current].context, &sim.main);
+}
+
+static uint64_t key_of(uint64_t at, unsigned int cpu)
+{
+	if (__builtin_expect(at >= SIM_END, 0)) {
+		sim.late = true;
+		leave();
+	}
+	return at << CPU_BITS | cpu;
+}
+
 /* @cpu is in the heap with a later time: take it out. */
 static void heap_remove(unsigned int cpu)
 {
@@ -128,11 +144,6 @@ static void go_to(uint64_t key)
 		sim_unmute();
 }
 
-static void leave(void)
-{
-	context_switch(&sim.cpu[sim.current].context, &sim.main);
-}
-
 /* This CPU cannot go on by itself. */
 static void give_way(void)
 {
@@ -155,7 +166,7 @@ static void give_way(void)
 
 void sim_sync(void)
 {
-	uint64_t key = KEY(sim.cpu[sim.current].now, sim.current), first;
+	uint64_t key = key_of(sim.cpu[sim.current].now, sim.current), first;
 
 	if (!sim.nr_heap || sim.heap[1] > key)
 		return;
@@ -206,7 +217,7 @@ void sim_idle(uint64_t at)
 		c->idle = true;
 	} else {
 		c->asleep = true;
-		heap_push(KEY(at > c->now ? at : c->now, sim.current));
+		heap_push(key_of(at > c->now ? at : c->now, sim.current));
 	}
 	give_way();
 }
@@ -227,7 +238,7 @@ void sim_wake_idle(void)
 		sim.nr_idle--;
 		if (c->now < now)
 			c->now = now;
-		heap_push(KEY(c->now, i));
+		heap_push(key_of(c->now, i));
 	}
 }
 
@@ -259,7 +270,7 @@ static void wake(struct sim_line *line, uint64_t at)
 			c->now = at;
 		c->blocked = false;
 		sim.nr_blocked--;
-		heap_push(KEY(c->now, i - 1));
+		heap_push(key_of(c->now, i - 1));
 		i = c->next_waiter;
 	}
 }
@@ -411,7 +422,7 @@ static void run_all(const struct sim_setup *s, char *stacks)
 			     entry);
 		sim.cpu[i].host = sim.cpu[i].strategy = &ops;
 		if (i)
-			heap_push(KEY(0ull, i));
+			heap_push(key_of(0, i));
 	}
 	s->switched(0);
 	sim_unmute();
@@ -439,7 +450,7 @@ int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 		run_all(s, stacks);
 		*f = sim.figures;
 		f->blocked = sim.left;
-		ret = f->blocked ? -EDEADLK : 0;
+		ret = sim.late ? -ETIME : f->blocked ? -EDEADLK : 0;
 	}
 	sim_lines_free(&sim.lines);
 	shadow_unmap(sim.shadow, s->size);

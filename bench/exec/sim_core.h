@@ -19,6 +19,8 @@
 #define SIM_CPUS_MAX 1024
 #define SIM_STACK (64u << 10)
 #define SIM_PS 1000ull		/* in a nanosecond */
+#define SIM_END (1ull << 54)	/* ps; no clock gets there: 18014 s, 5 hours */
+#define SIM_TOO_LONG "more than 5 hours (18014 s) of virtual time, where a simulated clock ends"
 
 struct sim_setup {
 	const struct machine *machine;
@@ -43,8 +45,8 @@ struct sim_figures {
 };
 
 /*
- * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other:
- * then they are dropped where they stand.
+ * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other,
+ * -ETIME when a clock has come to SIM_END: then they are dropped where they stand.
  */
 int sim_fibers(const struct sim_setup *s, struct sim_figures *f);
 

@@ -268,6 +268,33 @@ static void lands(void)
 	}
 }
 
+/* A clock that comes to its end ends the run, whoever else could go on. */
+static void for_ever(void *arg, unsigned int cpu)
+{
+	(void)arg;
+	if (cpu)
+		sim_idle(SIM_END + 1000);
+	else
+		sim_idle(SIM_END - 1000);
+	sim_spend(500);
+}
+
+static void too_late(void)
+{
+	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static char word[64] __aligned(64);
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = word, .size = 64,
+			       .body = for_ever, .switched = nobody };
+	struct sim_figures f;
+
+	alarm(60);
+	CHECK_EQ(sim_fibers(&s, &f), -ETIME);
+	s.nr_cpus = 1;
+	CHECK_EQ(sim_fibers(&s, &f), 0);
+	alarm(0);
+}
+
 static void places(void)
 {
 	struct machine m = tiny();
@@ -352,6 +379,20 @@ static void strategies(void)
 			CHECK(r.status == CELL_SKIPPED || r.f.accesses > 1000);
 			free(r.text);
 		}
+}
+
+/* What nobody can know before: a pace of 30 s for each of 1024 pages of a vCPU. */
+static void slow_pace(void)
+{
+	static const char *const sets[] = { "arrivals=open:30s" };
+	struct result r;
+
+	alarm(120);
+	r = run("edge", "boot-10x16g", "lockless", 1024, false, sets, 1);
+	alarm(0);
+	CHECK_EQ(r.status, CELL_FAILED);
+	CHECK(r.text && strstr(r.text, "more than 5 hours"));
+	free(r.text);
 }
 
 static void repeats(void)
@@ -661,12 +702,14 @@ int main(void)
 	TEST(in_order);
 	TEST(lands);
 	TEST(waiting);
+	TEST(too_late);
 	TEST(places);
 	TEST(grids);
 	TEST(estimates);
 	TEST(pools);
 	TEST(maps);
 	TEST(no_gnuplot);
+	TEST(slow_pace);
 	TEST(repeats);
 	TEST(together);
 	TEST(lives);
