@@ -653,6 +653,7 @@ static void sim_run(const struct model_config *given, const struct sim_options *
 	c.ops = pamt_find_ops(given->ops->name);
 	why = run_unsupported(&c);
 	cell->status = why ? CELL_SKIPPED : CELL_FAILED;
+	cell->block = o->block;
 	snprintf(cell->reason, sizeof(cell->reason), "%s", why ? why : "out of memory");
 	base = why || !s ? NULL : sim_memory_open(model_host_bytes(c.workload));
 	if (base && seat(s, &c, cell)) {

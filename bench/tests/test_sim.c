@@ -450,10 +450,22 @@ static double off(double a, double b)
 	return a > b ? a / b - 1 : b / a - 1;
 }
 
+static bool is_null(const char *line, const char *key)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "\"%s\":null", key);
+	return strstr(line, text);
+}
+
 static void block_mode(void)
 {
 	static const char *const names[] = { "global-fast", "lockless" };
-	unsigned int i;
+	static const char *const lost[] = { "pamt_ns_per_page", "wait_pct", "wait_count", "wait_ns",
+					    "get_slow_ns", "fault_p99_ns", "busy_count" };
+	static const char *const kept[] = { "elapsed_ns", "fault_mean_ns", "pages_per_sec",
+					    "install_count", "pamt_mean_bytes", "saved_per_td_bytes" };
+	unsigned int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		struct result full = run("spr-2s", "boot-10x16g", names[i], 64, false, NULL, 0);
@@ -464,6 +476,11 @@ static void block_mode(void)
 		CHECK(block.f.muted > 1000000);
 		printf("block mode, %s: elapsed off by %.2f%%, mean fault by %.2f%%\n", names[i],
 		       100 * off(full.elapsed, block.elapsed), 100 * off(full.fault, block.fault));
+		CHECK(strstr(full.text, "\"hist\"") && !strstr(block.text, "\"hist\""));
+		for (k = 0; k < ARRAY_SIZE(lost); k++)
+			CHECK(!is_null(full.text, lost[k]) && is_null(block.text, lost[k]));
+		for (k = 0; k < ARRAY_SIZE(kept); k++)
+			CHECK(!is_null(block.text, kept[k]));
 		CHECK(off(full.elapsed, block.elapsed) < 0.02);
 		CHECK(off(full.fault, block.fault) < 0.02);
 		free(full.text);
