@@ -21,6 +21,7 @@
 #define CPU_BITS 10
 #define CPU_MASK ((1u << CPU_BITS) - 1)
 #define LINE_SHIFT 6
+#define WAITED 256
 _Static_assert(SIM_END == 1ull << (64 - CPU_BITS), "a key is a clock and a CPU");
 /* How far a CPU runs ahead of the others at most, in ps, on lines that only it has touched. */
 #define RUN_AHEAD 200000ull
@@ -47,6 +48,7 @@ static struct {
 	uint64_t heap[SIM_CPUS_MAX + 1];
 	unsigned int nr_heap, current, left, nr_blocked, nr_idle;
 	bool late;		/* a clock came to SIM_END */
+	uint16_t waited[WAITED];	/* CPUs that wait for a line, by waited_at() */
 	struct context main;
 	struct sim_figures figures;
 	struct sim_line stranger;
@@ -54,6 +56,7 @@ static struct {
 
 /* The strategies' files have a pointer of their own: see the Makefile. */
 __thread const struct exec_ops *exec_strategy;
+static const struct exec_ops muted_ops;
 
 /* ------------------------------------------------------------------- heap */
 
@@ -140,7 +143,7 @@ static void go_to(uint64_t key)
 	sim.s->switched(to);
 	context_switch(&old->context, &new->context);
 	/* Back: whoever waits now must see what this CPU does. */
-	if (sim.nr_blocked && sim_muted())
+	if (sim.nr_blocked && exec_now == &muted_ops)
 		sim_unmute();
 }
 
@@ -257,8 +260,13 @@ static struct sim_line *line_of(const volatile void *addr)
 	return &sim.stranger;
 }
 
+static uint16_t *waited_at(const volatile void *addr)
+{
+	return &sim.waited[(uintptr_t)addr >> LINE_SHIFT & (WAITED - 1)];
+}
+
 /* Somebody has written: all who wait for the line look again once they can see it. */
-static void wake(struct sim_line *line, uint64_t at)
+static void wake(struct sim_line *line, const volatile void *addr, uint64_t at)
 {
 	unsigned int i = line->waiters;
 
@@ -270,6 +278,7 @@ static void wake(struct sim_line *line, uint64_t at)
 			c->now = at;
 		c->blocked = false;
 		sim.nr_blocked--;
+		--*waited_at(addr);
 		heap_push(key_of(c->now, i - 1));
 		i = c->next_waiter;
 	}
@@ -327,7 +336,7 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 	if (kind == SHIM_READ)
 		return;
 	if (line->waiters)
-		wake(line, a.visible > c->now ? a.visible : c->now);
+		wake(line, addr, a.visible > c->now ? a.visible : c->now);
 }
 
 static void on_block(const volatile void *addr)
@@ -339,6 +348,7 @@ static void on_block(const volatile void *addr)
 	line->waiters = (uint16_t)(sim.current + 1);
 	c->blocked = true;
 	sim.nr_blocked++;
+	++*waited_at(addr);
 	give_way();
 }
 
@@ -369,11 +379,29 @@ static const struct exec_ops muted_ops = {
 	.access = no_access, .block = muted_block, .clock = on_clock,
 };
 
-void sim_mute(bool strategy)
+/* Free as well, but whoever waits for what it writes is told. */
+static void through_access(const volatile void *addr, unsigned int size, enum shim_access kind,
+			   int order, const void *pc)
 {
-	exec_now = &muted_ops;
-	if (strategy)
-		exec_strategy = &muted_ops;
+	struct sim_line *line;
+
+	(void)size;
+	(void)order;
+	(void)pc;
+	if (kind == SHIM_READ || kind == SHIM_FENCE || !*waited_at(addr))
+		return;
+	line = line_of(addr);
+	if (line->waiters)
+		wake(line, addr, sim.cpu[sim.current].now);
+}
+
+static const struct exec_ops through_ops = {
+	.access = through_access, .block = on_block, .clock = on_clock,
+};
+
+void sim_mute(bool through)
+{
+	exec_now = exec_strategy = through ? &through_ops : &muted_ops;
 }
 
 void sim_unmute(void)
@@ -384,7 +412,7 @@ void sim_unmute(void)
 
 bool sim_muted(void)
 {
-	return exec_now == &muted_ops;
+	return exec_now == &muted_ops || exec_now == &through_ops;
 }
 
 /* ------------------------------------------------------------------ a run */

@@ -74,9 +74,9 @@ void sim_in_call(bool in);
 uint64_t sim_queued(void);
 /*
  * Muted: accesses are made and cost nothing, until the CPU has to wait or
- * somebody waits for it. @strategy: those of the strategies' files as well.
+ * somebody waits for it. @through: it waits, is waited for, and stays muted.
  */
-void sim_mute(bool strategy);
+void sim_mute(bool through);
 void sim_unmute(void);
 bool sim_muted(void);
 

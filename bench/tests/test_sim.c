@@ -460,7 +460,7 @@ static bool is_null(const char *line, const char *key)
 
 static void block_mode(void)
 {
-	static const char *const names[] = { "global-fast", "lockless" };
+	static const char *const names[] = { "global", "global-fast", "hashed", "rwlock", "lockless" };
 	static const char *const lost[] = { "pamt_ns_per_page", "wait_pct", "wait_count", "wait_ns",
 					    "get_slow_ns", "fault_p99_ns", "busy_count" };
 	static const char *const kept[] = { "elapsed_ns", "fault_mean_ns", "pages_per_sec",
