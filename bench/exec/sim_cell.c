@@ -570,6 +570,7 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 		snprintf(cell->reason, sizeof(cell->reason),
 			 ret == -EDEADLK ? "deadlock: %u CPUs wait for each other" :
 			 ret == -ETIME	 ? SIM_TOO_LONG :
+			 ret == -EFAULT	 ? "accesses outside of the simulated memory" :
 					   "out of memory",
 			 f->blocked);
 		return;

@@ -478,7 +478,7 @@ int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 		run_all(s, stacks);
 		*f = sim.figures;
 		f->blocked = sim.left;
-		ret = sim.late ? -ETIME : f->blocked ? -EDEADLK : 0;
+		ret = sim.late ? -ETIME : f->blocked ? -EDEADLK : f->strangers ? -EFAULT : 0;
 	}
 	sim_lines_free(&sim.lines);
 	shadow_unmap(sim.shadow, s->size);

@@ -40,13 +40,14 @@ struct sim_figures {
 	uint64_t accesses;
 	uint64_t shared;	/* of them, to lines that more than one CPU has met */
 	uint64_t muted;		/* program steps that were charged, not simulated */
-	uint64_t strangers;	/* accesses outside of the memory that was named */
+	uint64_t strangers;	/* accesses outside of the memory that was named: the run is void */
 	unsigned int blocked;	/* CPUs that waited for ever: a deadlock if not 0 */
 };
 
 /*
  * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other,
- * -ETIME when a clock has come to SIM_END: then they are dropped where they stand.
+ * -ETIME when a clock has come to SIM_END: then they are dropped where they stand;
+ * -EFAULT when they met at memory that was not named, of which nothing is known.
  */
 int sim_fibers(const struct sim_setup *s, struct sim_figures *f);
 

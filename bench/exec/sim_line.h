@@ -47,7 +47,7 @@ _Static_assert(sizeof(struct sim_line) == 24, "no holes");
 
 /* Where a simulated CPU sits. */
 struct sim_place {
-	uint16_t socket, core, thread;	/* core: over the whole machine */
+	uint16_t socket, core;	/* core: over the whole machine */
 };
 
 struct sim_lines {
@@ -55,6 +55,7 @@ struct sim_lines {
 	unsigned int nr_cpus, words;	/* words: of a set */
 	const struct sim_place *place;
 	uint64_t *socket_cpus;		/* a set for each socket */
+	uint16_t *sibling;		/* of each CPU the next on its core, in a ring */
 	uint64_t *sets;			/* sets[set * words], the first one is not used */
 	uint32_t nr_sets, max_sets, free_set;
 	uint64_t rng, spread;		/* spread: in 1024ths of a transfer's mean */

@@ -22,7 +22,6 @@ static unsigned int sit(struct seats *s, unsigned int socket, unsigned int seat)
 	if (!s->cpu_at[hw]) {
 		s->place[s->nr] = (struct sim_place){
 			.socket = (uint16_t)socket, .core = (uint16_t)core,
-			.thread = (uint16_t)thread,
 		};
 		s->cpu_at[hw] = (uint16_t)++s->nr;
 	}

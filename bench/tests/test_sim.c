@@ -55,7 +55,7 @@ static struct machine tiny(void)
 static void lines(void)
 {
 	/* 0 and 1: threads of a core; 2: its neighbour; 3: the other socket */
-	static const struct sim_place place[4] = { { 0, 0, 0 }, { 0, 0, 1 }, { 0, 1, 0 }, { 1, 2, 0 } };
+	static const struct sim_place place[4] = { { 0, 0 }, { 0, 0 }, { 0, 1 }, { 1, 2 } };
 	struct sim_line line = { 0 };
 	struct machine m = tiny();
 	struct sim_access a;
@@ -80,7 +80,7 @@ static void lines(void)
 	GO(0, READ, 6510, 1);
 	GO(3, READ, 6600, 140);
 	GO(0, READ, 6800, 140);		/* clean: both hold it now */
-	GO(1, READ, 6850, 90 + 30);	/* who reads waits for a transfer, too */
+	GO(1, READ, 6850, 90 + 8);	/* who reads waits for a transfer, too */
 	GO(3, READ, 6990, 1);
 	GO(0, READ, 7100, 1);
 	GO(2, RMW, 8000, 140 + 5);	/* three others, one far away */
@@ -94,6 +94,18 @@ static void lines(void)
 	CHECK_EQ(a.visible, 20000 + 140 + 2);
 	GO(3, READ, 20002, 1);
 	GO(3, RMW, 20003, 137 + 5);
+	/* Clean, and the core has it already: by its other thread. */
+	memset(&line, 0, sizeof(line));
+	GO(0, READ, 30000, 110);
+	GO(2, READ, 31000, 60);
+	GO(1, READ, 32000, 8);
+	GO(3, READ, 32500, 140);
+	GO(0, RMW, 33000, 140 + 5);
+	/* Only the other thread has it. */
+	memset(&line, 0, sizeof(line));
+	GO(0, READ, 40000, 110);
+	GO(1, READ, 41000, 8);
+	GO(1, RMW, 42000, 8 + 5);
 #undef GO
 	sim_lines_free(&s);
 }
@@ -104,7 +116,7 @@ static void lines(void)
  */
 static void drawn(void)
 {
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	struct machine m = tiny();
 	struct sim_lines s;
 	struct sim_access a, b;
@@ -151,7 +163,7 @@ static void nobody(unsigned int cpu)
 
 static void in_order(void)
 {
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	static char word[64] __aligned(64);
 	struct machine m = tiny();
 	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = word, .size = 64,
@@ -187,7 +199,7 @@ static void hand_over(void *arg, unsigned int cpu)
 
 static void waiting(void)
 {
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	static int word[16] __aligned(64);
 	struct machine m = tiny();
 	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = (char *)word,
@@ -252,7 +264,7 @@ static void land(void *arg, unsigned int cpu)
 
 static void lands(void)
 {
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	struct machine m = tiny();
 	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = landing.line[0],
 			       .size = sizeof(landing.line), .body = land, .switched = nobody };
@@ -281,7 +293,7 @@ static void for_ever(void *arg, unsigned int cpu)
 
 static void too_late(void)
 {
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	static char word[64] __aligned(64);
 	struct machine m = tiny();
 	struct sim_setup s = { .machine = &m, .nr_cpus = 2, .place = place, .base = word, .size = 64,
@@ -293,6 +305,28 @@ static void too_late(void)
 	s.nr_cpus = 1;
 	CHECK_EQ(sim_fibers(&s, &f), 0);
 	alarm(0);
+}
+
+/* Memory that nobody named. */
+static void stray(void *arg, unsigned int cpu)
+{
+	(void)cpu;
+	exec_now->access((char *)arg + 64, 4, SHIM_READ, __ATOMIC_RELAXED, NULL);
+}
+
+static void strangers(void)
+{
+	static const struct sim_place place[1] = { { 0, 0 } };
+	static char words[128] __aligned(64);
+	struct machine m = tiny();
+	struct sim_setup s = { .machine = &m, .nr_cpus = 1, .place = place, .base = words, .size = 64,
+			       .body = stray, .arg = words, .switched = nobody };
+	struct sim_figures f;
+
+	CHECK_EQ(sim_fibers(&s, &f), -EFAULT);
+	CHECK_EQ(f.strangers, 1);
+	s.size = 128;
+	CHECK_EQ(sim_fibers(&s, &f), 0);
 }
 
 static void places(void)
@@ -313,7 +347,7 @@ static void places(void)
 		CHECK_EQ(place[cpu_of[i]].socket, i / 3);
 	CHECK(place[cpu_of[0]].core != place[cpu_of[1]].core);
 	CHECK_EQ(place[cpu_of[2]].core, place[cpu_of[0]].core);
-	CHECK_EQ(place[cpu_of[2]].thread, 1);
+	CHECK(cpu_of[2] != cpu_of[0]);
 	/* More than there are: CPUs are shared. */
 	CHECK_EQ(workload_set(w, "td.storm.vcpus=8", &err), 0);
 	CHECK_EQ(sim_place_vcpus(&m, w, cpu_of, place), 8);
@@ -720,6 +754,7 @@ int main(void)
 	TEST(lands);
 	TEST(waiting);
 	TEST(too_late);
+	TEST(strangers);
 	TEST(places);
 	TEST(grids);
 	TEST(estimates);
