@@ -33,7 +33,8 @@ struct sim_cpu {
 	const volatile void *changed;	/* by its last locked instruction */
 	uint64_t busy;		/* until when it executes what stands before its next locked instruction */
 	const struct exec_ops *host, *strategy;	/* while it does not run */
-	uint16_t next_waiter;	/* for the same line, plus one */
+	const struct sim_line *waits;	/* for this line */
+	uint16_t next_waiter;	/* of the same bucket, plus one */
 	bool idle;		/* waits for an event */
 	bool asleep;		/* the same, in the heap with the time when it wakes by itself */
 	bool blocked;
@@ -48,7 +49,7 @@ static struct {
 	uint64_t heap[SIM_CPUS_MAX + 1];
 	unsigned int nr_heap, current, left, nr_blocked, nr_idle;
 	bool late;		/* a clock came to SIM_END */
-	uint16_t waited[WAITED];	/* CPUs that wait for a line, by waited_at() */
+	uint16_t waited[WAITED];	/* first CPU that waits for a line of this bucket, plus one */
 	struct context main;
 	struct sim_figures figures;
 	struct sim_line stranger;
@@ -266,21 +267,24 @@ static uint16_t *waited_at(const volatile void *addr)
 }
 
 /* Somebody has written: all who wait for the line look again once they can see it. */
-static void wake(struct sim_line *line, const volatile void *addr, uint64_t at)
+static void wake(const struct sim_line *line, const volatile void *addr, uint64_t at)
 {
-	unsigned int i = line->waiters;
+	uint16_t *link = waited_at(addr);
 
-	line->waiters = 0;
-	while (i) {
-		struct sim_cpu *c = &sim.cpu[i - 1];
+	while (*link) {
+		unsigned int i = *link - 1u;
+		struct sim_cpu *c = &sim.cpu[i];
 
+		if (c->waits != line) {
+			link = &c->next_waiter;
+			continue;
+		}
+		*link = c->next_waiter;
 		if (c->now < at)
 			c->now = at;
 		c->blocked = false;
 		sim.nr_blocked--;
-		--*waited_at(addr);
-		heap_push(key_of(c->now, i - 1));
-		i = c->next_waiter;
+		heap_push(key_of(c->now, i));
 	}
 }
 
@@ -335,20 +339,19 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 		sim_sync();
 	if (kind == SHIM_READ)
 		return;
-	if (line->waiters)
+	if (*waited_at(addr))
 		wake(line, addr, a.visible > c->now ? a.visible : c->now);
 }
 
 static void on_block(const volatile void *addr)
 {
-	struct sim_line *line = line_of(addr);
 	struct sim_cpu *c = &sim.cpu[sim.current];
 
-	c->next_waiter = line->waiters;
-	line->waiters = (uint16_t)(sim.current + 1);
+	c->waits = line_of(addr);
+	c->next_waiter = *waited_at(addr);
+	*waited_at(addr) = (uint16_t)(sim.current + 1);
 	c->blocked = true;
 	sim.nr_blocked++;
-	++*waited_at(addr);
 	give_way();
 }
 
@@ -383,16 +386,12 @@ static const struct exec_ops muted_ops = {
 static void through_access(const volatile void *addr, unsigned int size, enum shim_access kind,
 			   int order, const void *pc)
 {
-	struct sim_line *line;
-
 	(void)size;
 	(void)order;
 	(void)pc;
 	if (kind == SHIM_READ || kind == SHIM_FENCE || !*waited_at(addr))
 		return;
-	line = line_of(addr);
-	if (line->waiters)
-		wake(line, addr, sim.cpu[sim.current].now);
+	wake(line_of(addr), addr, sim.cpu[sim.current].now);
 }
 
 static const struct exec_ops through_ops = {

@@ -35,15 +35,15 @@ enum sim_kind { SIM_READ, SIM_WRITE, SIM_RMW };
 struct sim_line {
 	uint64_t free_at;	/* the transfer under way is over */
 	uint32_t keep;		/* ps before free_at until which prev may use it */
-	uint16_t owner, prev;	/* CPU plus one; 0: nobody */
+	uint16_t owner;		/* CPU plus one; 0: nobody */
+	uint16_t prev : 14;	/* the same */
+	uint16_t met : 1;	/* by more than one CPU */
+	uint16_t dirty : 1;	/* its owner has written it */
 	uint32_t set;		/* of readers; 0: none */
-	uint16_t waiters;	/* first CPU that waits for a write, plus one */
-	uint8_t met;		/* by more than one CPU */
-	uint8_t dirty;		/* its owner has written it */
-};
+} __attribute__((packed, aligned(4)));
 
 /* One for each 64 bytes that are used: the larger part of what a simulation needs besides the host's memory. */
-_Static_assert(sizeof(struct sim_line) == 24, "no holes");
+_Static_assert(sizeof(struct sim_line) == 20, "no holes");
 
 /* Where a simulated CPU sits. */
 struct sim_place {
