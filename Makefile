@@ -141,7 +141,7 @@ $(BUILD)/yield.o: $(OBJ_YIELD)
 SIM_NOLOCK := $(if $(shell echo 'int x;' | $(CC) -Wa,-momit-lock-prefix=yes -c -x c - \
 	-o /dev/null 2>&1),,-Wa,-momit-lock-prefix=yes)
 # No sanitizer: fibers and a memory of its own would only confuse it.
-CFLAGS_SIM = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS_ALL))
+CFLAGS_SIM = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS_ALL)) -fno-builtin-memset
 SIM_STRATEGY = $(if $(findstring /pamt/,$<),-Dexec_now=exec_strategy -Dshim_clock=sim_strategy_clock)
 $(BUILD)/sim/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -154,6 +154,7 @@ $(BUILD)/simtasks/%.o: %.c $(BUILD)/flags
 $(BUILD)/sim.o: $(OBJ_SIM)
 	$(LD) -r -o $@.tmp $^
 	objcopy --redefine-sym posix_memalign=sim_memalign --redefine-sym free=sim_free \
+		--redefine-sym memset=sim_memset \
 		--keep-global-symbol=sim_flavour $@.tmp $@
 	rm -f $@.tmp
 

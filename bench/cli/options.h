@@ -76,7 +76,7 @@ enum option_type {
 	       ON_RUN | ON_CHECK | ON_EXPLORE | ON_SIMULATE | ON_COMPARE, "of every random choice") \
 	OPTION(BLOCK, "block", FLAG, NULL, NULL, 0, 0, NULL, ON_SIMULATE,                          \
 	       "block mode: simulate a sample of streamed pages, charge the rest: for times and "  \
-	       "transitions, not for waits")                                                       \
+	       "transitions, not for waits, get and put")                                          \
 	OPTION(SWEEP, "sweep", TEXT, "vcpus=A..B,lone=A..B%", NULL, 0, 0, NULL, ON_SIMULATE,       \
 	       "a grid of cells and the decision map; A..B is a ladder, A:B:C these values")       \
 	OPTION(LIMIT, "limit", COUNT, "SECONDS", "600", 1, 1000000, NULL, ON_SIMULATE,             \

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAIR_BYTES (2 * PAGE_SIZE)
 #define SERIES_POINTS 240
@@ -297,11 +298,11 @@ static json_t *td_rows(const struct cell *c, const struct workload *w)
 		const struct cell_td *t = &c->td[i];
 
 		json_array_append_new(
-			rows, json_pack("{s:i,s:s,s:I,s:I,s:I,s:I}", "td", (int)t->td, "group",
+			rows, json_pack("{s:i,s:s,s:I,s:I,s:I,s:o}", "td", (int)t->td, "group",
 					w->tds[t->group].name, "pages", (json_int_t)t->pages,
 					"pamt_bytes", (json_int_t)t->pamt_bytes, "saved_bytes",
 					(json_int_t)(td_static_bytes(t) - t->pamt_bytes), "wait_ns",
-					(json_int_t)t->wait_ns));
+					c->block ? json_null() : json_integer((json_int_t)t->wait_ns)));
 	}
 	json_array_append_new(rows, json_pack("{s:i,s:s,s:I,s:I,s:I,s:I}", "td", -1, "group",
 					      "kernel", "pages", (json_int_t)c->kernel_pages,
@@ -327,6 +328,34 @@ static json_t *hist_rows(const struct cell *c)
 	}
 	free(h);
 	return o;
+}
+
+/* What block mode cannot give: all that comes of CPUs meeting, and how a fault's time is spread. */
+static bool block_gives(const char *key)
+{
+	static const char *const not[] = {
+		"wait_", "busy_", "get_slow_", "put_slow_", "pamt_ns_per_page", "irqoff_",
+		"lost_race_", "fairness", "overrun_", "fault_p", "fault_max_ns", "fault_stall_",
+	};
+	const char *dot = strrchr(key, '.');
+	size_t i;
+
+	if (dot)
+		key = dot + 1;
+	for (i = 0; i < ARRAY_SIZE(not); i++)
+		if (!strncmp(key, not[i], strlen(not[i])))
+			return false;
+	return true;
+}
+
+static void drop_block(json_t *m)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(m, key, v)
+		if (!block_gives(key))
+			json_object_set_new(m, key, json_null());
 }
 
 static json_t *metrics(const struct cell *c, const struct workload *w)
@@ -355,6 +384,8 @@ static json_t *metrics(const struct cell *c, const struct workload *w)
 	transition_metrics(m, c);
 	memory_metrics(m, c);
 	throughput_metrics(m, c);
+	if (c->block)
+		drop_block(m);
 	return m;
 }
 
@@ -379,7 +410,8 @@ json_t *cell_json(const struct cell *c, const struct workload *w, const char *st
 		return o;
 	json_object_set_new(o, "workers", json_integer(c->workers));
 	json_object_set_new(o, "metrics", metrics(c, w));
-	json_object_set_new(o, "hist", hist_rows(c));
+	if (!c->block)
+		json_object_set_new(o, "hist", hist_rows(c));
 	if (c->series)
 		json_object_set_new(o, "series", json_pack("{s:O}", "pamt_bytes", c->series));
 	if (c->snapshot) {

@@ -40,6 +40,7 @@ struct cell_mean {
 struct cell {
 	enum cell_status status;
 	char reason[256];
+	bool block;		/* block mode: some metrics cannot be given */
 	unsigned int workers;
 	u64 elapsed_ns;		/* without the pause of the snapshot */
 	u64 cpu_ns;		/* workers x elapsed */

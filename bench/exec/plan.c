@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "exec/emu.h"
+#include "exec/sim.h"
 #include "measure/environment.h"
 #include "td/units.h"
 
@@ -193,6 +194,11 @@ static int load_simulated(struct plan *p)
 	for (i = 0; i < p->nr_workloads; i++) {
 		u64 vcpus = 0;
 
+		if (sim_too_long(p->workload[i])) {
+			fprintf(stderr, "dpamt: workload %s: %s; shorten its staggered starts or idle phases\n",
+				p->workload[i]->name, SIM_TOO_LONG);
+			return EXIT_USAGE;
+		}
 		for (g = 0; g < p->workload[i]->nr_tds; g++)
 			vcpus += p->workload[i]->tds[g].count * p->workload[i]->tds[g].vcpus;
 		most = max(most, vcpus);

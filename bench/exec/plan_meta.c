@@ -130,7 +130,9 @@ static json_t *sim_marks_json(const struct plan *p)
 			"constants: dpamt simulate --sensitivity.");
 	if (p->block)
 		add_mark(marks, "Block mode: of pages that a vCPU streams through most are charged, not "
-				"simulated; times hold within 2%, counts of waits do not.");
+				"simulated. Elapsed time and mean fault hold within 2%, memory and "
+				"transitions hold. Waits, BUSY, get and put and the spread of faults are "
+				"not given, and there is no verdict on them.");
 	return marks;
 }
 

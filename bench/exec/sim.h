@@ -11,10 +11,12 @@
  *
  * Block mode: of each 2M of guest memory that one vCPU streams through, two pages
  * are simulated access by access and the others are charged: their constants one by
- * one, and for their accesses the mean of a block that was simulated in full (the
- * first, and every 64th). Code and state are the same: a charged page runs through
+ * one, and for their accesses the mean of pages that were simulated in full (of the
+ * first block, and of every 128th). Code and state are the same: a charged page runs through
  * the same functions, with the costs of its accesses left out; and whoever takes
- * a slow path in get or put, or has to wait, is simulated from there on.
+ * a slow path in get or put, or has to wait, is simulated from there on. Not where each get
+ * and put takes a lock (`global`), where waiting is no exception: there the mean includes
+ * it, and what a charged page has waited is taken off.
  */
 #ifndef DPAMT_SIM_H
 #define DPAMT_SIM_H
@@ -55,5 +57,8 @@ extern const struct sim_flavour sim_flavour;
  */
 unsigned int sim_place_vcpus(const struct machine *m, const struct workload *w,
 			     uint16_t *cpu_of, struct sim_place *place);
+
+/* Is it known before it runs that @w lasts beyond SIM_END: by starts and idle phases alone? */
+bool sim_too_long(const struct workload *w);
 
 #endif

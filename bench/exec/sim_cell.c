@@ -18,19 +18,22 @@
 #include "shim_runtime.h"
 
 /*
- * Of so many blocks one is simulated in full, by all CPUs at the same time: what an
+ * Of so many blocks one and a half are simulated in full, by all CPUs at the same time: what an
  * access costs depends on what the others do, so nobody charges while anybody learns.
  */
-#define BLOCK_SAMPLE 64
+#define BLOCK_SAMPLE 128
 /* Pages at the front of every block that are simulated. */
 #define BLOCK_FRONT 2
+/* Pages that are simulated before those that are learnt from: CPUs that begin together meet more. */
+#define BLOCK_WARM 256
 
 /* What a block's accesses cost, by what is done to its pages. */
 enum block_work { BLOCK_FAULT, BLOCK_ZAP, BLOCK_NR };
 
 struct block_mean {
-	u64 sum_ps, pamt_ns, pages;	/* without get and put; those */
+	u64 sum_ps, pages, warm;
 	u64 charged;		/* pages since they were learnt */
+	u64 over;		/* ps that charged pages have paid beyond their mean */
 	u32 window;		/* that it has learnt in, or learns in; 0: not at this work */
 	bool learning;
 };
@@ -38,7 +41,7 @@ struct block_mean {
 /* A page under way. */
 struct page {
 	bool open, full;	/* full: nothing left out, and get and put were fast */
-	u64 start, constants, pamt_ns;
+	u64 start, constants;
 };
 
 struct cpu {
@@ -61,7 +64,7 @@ struct task {
 static struct {
 	struct run *r;
 	struct cpu *cpu;
-	bool block, exact;	/* exact: every get and put takes a lock, so each is simulated */
+	bool block, locks;	/* locks: every get and put takes one, so that waiting is no slow path */
 	u64 muted;
 	u32 window[BLOCK_NR];
 	unsigned int learning[BLOCK_NR];	/* CPUs */
@@ -85,11 +88,12 @@ u64 sim_strategy_clock(void)
 {
 	if (!exec_now)
 		return 0;
-	if (sc.cpu && !sc.exact)
+	if (sc.cpu && !sc.locks) {
 		this_cpu()->page.full = false;
-	if (sim_muted()) {
-		sim_unmute();
-		sim_sync();
+		if (sim_muted()) {
+			sim_unmute();
+			sim_sync();
+		}
 	}
 	sim_charge_clock();
 	return shim_clock();
@@ -150,22 +154,31 @@ static bool window_known(struct cpu *c, enum block_work work)
 		sc.learning[work] += !m->learning;
 		m->window = sc.window[work];
 		m->learning = true;
-		m->sum_ps = m->pamt_ns = m->pages = m->charged = 0;
+		m->sum_ps = m->pages = m->warm = m->charged = m->over = 0;
 	}
 	return !sc.learning[work];
 }
 
-static void window_learn(struct cpu *c, enum block_work work, u64 ps, u64 pamt_ns)
+static void window_learn(struct cpu *c, enum block_work work, u64 ps)
 {
 	struct block_mean *m = &c->mean[work];
 
 	/* What comes while only the others learn is as they find it, so it counts too. */
-	m->sum_ps += ps > pamt_ns * SIM_PS ? ps - pamt_ns * SIM_PS : 0;
-	m->pamt_ns += pamt_ns;
-	if (++m->pages < EMU_ENTRIES || !m->learning)
+	if (m->warm < BLOCK_WARM) {
+		m->warm++;
+		return;
+	}
+	m->sum_ps += ps;
+	if (++m->pages < EMU_ENTRIES - BLOCK_FRONT || !m->learning)
 		return;
 	m->learning = false;
 	sc.learning[work]--;
+}
+
+/* Who comes first to a block builds its tree: that is never charged, so nothing is learnt from it. */
+static bool is_front(u64 gpa)
+{
+	return (gpa >> PAGE_SHIFT & (EMU_ENTRIES - 1)) < BLOCK_FRONT;
 }
 
 /* Is page @gpa to be charged? */
@@ -173,8 +186,7 @@ static bool may_charge(struct cpu *c, enum block_work work, u64 gpa)
 {
 	struct block_mean *m = &c->mean[work];
 
-	if (!sc.block || !window_known(c, work) ||
-	    (gpa >> PAGE_SHIFT & (EMU_ENTRIES - 1)) < BLOCK_FRONT)
+	if (!sc.block || !window_known(c, work) || is_front(gpa))
 		return false;
 	if (++m->charged < (u64)BLOCK_SAMPLE * EMU_ENTRIES)
 		return true;
@@ -182,46 +194,43 @@ static bool may_charge(struct cpu *c, enum block_work work, u64 gpa)
 	return false;
 }
 
-static void page_begin(struct cpu *c, bool charge)
+static void page_begin(struct cpu *c, enum block_work work, u64 gpa)
 {
+	bool charge = may_charge(c, work, gpa);
+
 	c->page = (struct page){
-		.open = true, .full = !charge, .start = sim_now(), .constants = c->constants,
-		.pamt_ns = sc.r->world.cpu[shim_cpu].pamt_ns,
+		.open = true, .full = !charge && !is_front(gpa), .start = sim_now(), .constants = c->constants,
 	};
 	if (!charge)
 		return;
 	sc.muted++;
 	/* The allocator gives pages out in the order of time. */
 	sim_sync();
-	sim_mute(!sc.exact);
+	sim_mute(sc.locks);
 }
 
 /*
- * Learn from a page that was simulated; charge one that was not for its accesses.
- * Where each get and put is simulated their time is no part of the charge.
+ * Learn from a page that was simulated; charge one that was not for its accesses, of which
+ * it may have paid some, or more than they cost on average: where it waited for a lock.
  */
 static void page_end(struct cpu *c, enum block_work work)
 {
-	u64 *pamt_ns = &sc.r->world.cpu[shim_cpu].pamt_ns;
 	struct block_mean *m = &c->mean[work];
 	struct page *p = &c->page;
+	u64 paid, mean;
 
 	if (!p->open)
 		return;
 	p->open = false;
+	paid = sim_now() - p->start - (c->constants - p->constants);
 	if (sim_muted()) {
-		sim_charge(m->sum_ps / m->pages);
-		if (!sc.exact) {
-			u64 ns = m->pamt_ns * (m->charged + 1) / m->pages -
-				 m->pamt_ns * m->charged / m->pages;
-
-			sim_charge(ns * SIM_PS);
-			*pamt_ns += ns;
-		}
+		mean = m->sum_ps / m->pages;
+		m->over += paid;
+		sim_charge(mean > m->over ? mean - m->over : 0);
+		m->over -= min(mean, m->over);
 		sim_unmute();
 	} else if (p->full && sc.learning[work]) {
-		window_learn(c, work, sim_now() - p->start - (c->constants - p->constants),
-			     *pamt_ns - p->pamt_ns);
+		window_learn(c, work, paid);
 	}
 }
 
@@ -258,7 +267,7 @@ static u64 hook_enter(struct world *world, const struct emu_call *call)
 
 		page_end(c, BLOCK_ZAP);
 		if (!(call->args->rcx & 7))
-			page_begin(c, may_charge(c, BLOCK_ZAP, gpa));
+			page_begin(c, BLOCK_ZAP, gpa);
 	}
 	c->entered = sim_now();
 	c->queued = sim_queued();
@@ -367,7 +376,7 @@ static bool step_vcpu(struct run_worker *w, struct cpu *c, struct run_vcpu *v)
 
 	if (runs && !v->td->host->vcpu[v->id].fault_start) {
 		if (streams(v, &gpa))
-			page_begin(c, may_charge(c, BLOCK_FAULT, gpa));
+			page_begin(c, BLOCK_FAULT, gpa);
 		else
 			window_leave(c, BLOCK_FAULT);
 	}
@@ -420,7 +429,7 @@ static u64 earliest(const struct cpu *c)
 		if (v && v->pace_ns && v->pace_next > now)
 			at = min(at, v->pace_next);
 	}
-	return at == UINT64_MAX ? at : at * SIM_PS;
+	return at == UINT64_MAX ? at : min(at, SIM_END / SIM_PS + 1) * SIM_PS;
 }
 
 static void cpu_main(void *arg, unsigned int id)
@@ -559,7 +568,10 @@ static void run_cell(struct run *r, const struct seating *seats, const char *bas
 	if (ret) {
 		cell->status = ret == -EDEADLK ? CELL_VIOLATION : CELL_FAILED;
 		snprintf(cell->reason, sizeof(cell->reason),
-			 ret == -EDEADLK ? "deadlock: %u CPUs wait for each other" : "out of memory",
+			 ret == -EDEADLK ? "deadlock: %u CPUs wait for each other" :
+			 ret == -ETIME	 ? SIM_TOO_LONG :
+			 ret == -EFAULT	 ? "accesses outside of the simulated memory" :
+					   "out of memory",
 			 f->blocked);
 		return;
 	}
@@ -630,7 +642,7 @@ static void simulate(const struct model_config *c, const struct sim_options *o,
 	shim_clear_warnings();
 	sc.block = o->block;
 	sc.window[BLOCK_FAULT] = sc.window[BLOCK_ZAP] = 1;
-	sc.exact = c->ops->primitive == PAMT_PRIM_LOCK;
+	sc.locks = c->ops->primitive == PAMT_PRIM_LOCK;
 	if (prepare(r, s) && !world_init(&r->world, &wc, cell->reason, sizeof(cell->reason))) {
 		cell->status = CELL_OK;
 		run_cell(r, s, base, cell, f);
@@ -651,6 +663,7 @@ static void sim_run(const struct model_config *given, const struct sim_options *
 	c.ops = pamt_find_ops(given->ops->name);
 	why = run_unsupported(&c);
 	cell->status = why ? CELL_SKIPPED : CELL_FAILED;
+	cell->block = o->block;
 	snprintf(cell->reason, sizeof(cell->reason), "%s", why ? why : "out of memory");
 	base = why || !s ? NULL : sim_memory_open(model_host_bytes(c.workload));
 	if (base && seat(s, &c, cell)) {

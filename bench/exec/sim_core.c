@@ -4,7 +4,8 @@
  * fiber per CPU, and the executor's side of shim_exec.h.
  *
  * A key of the heap is clock and CPU in one number, so that comparing two keys
- * is one instruction and a tie has an order. The CPU that runs is not in the heap.
+ * is one instruction and a tie has an order; the clock has what is left of 64 bits.
+ * The CPU that runs is not in the heap.
  */
 #define _GNU_SOURCE
 #include "exec/sim_core.h"
@@ -18,9 +19,10 @@
 #include "shim/shim_exec.h"
 
 #define CPU_BITS 10
-#define KEY(at, cpu) ((at) << CPU_BITS | (cpu))
 #define CPU_MASK ((1u << CPU_BITS) - 1)
 #define LINE_SHIFT 6
+#define WAITED 256
+_Static_assert(SIM_END == 1ull << (64 - CPU_BITS), "a key is a clock and a CPU");
 /* How far a CPU runs ahead of the others at most, in ps, on lines that only it has touched. */
 #define RUN_AHEAD 200000ull
 
@@ -31,7 +33,8 @@ struct sim_cpu {
 	const volatile void *changed;	/* by its last locked instruction */
 	uint64_t busy;		/* until when it executes what stands before its next locked instruction */
 	const struct exec_ops *host, *strategy;	/* while it does not run */
-	uint16_t next_waiter;	/* for the same line, plus one */
+	const struct sim_line *waits;	/* for this line */
+	uint16_t next_waiter;	/* of the same bucket, plus one */
 	bool idle;		/* waits for an event */
 	bool asleep;		/* the same, in the heap with the time when it wakes by itself */
 	bool blocked;
@@ -45,6 +48,8 @@ static struct {
 	struct sim_cpu cpu[SIM_CPUS_MAX];
 	uint64_t heap[SIM_CPUS_MAX + 1];
 	unsigned int nr_heap, current, left, nr_blocked, nr_idle;
+	bool late;		/* a clock came to SIM_END */
+	uint16_t waited[WAITED];	/* first CPU that waits for a line of this bucket, plus one */
 	struct context main;
 	struct sim_figures figures;
 	struct sim_line stranger;
@@ -52,6 +57,7 @@ static struct {
 
 /* The strategies' files have a pointer of their own: see the Makefile. */
 __thread const struct exec_ops *exec_strategy;
+static const struct exec_ops muted_ops;
 
 /* ------------------------------------------------------------------- heap */
 
@@ -90,6 +96,20 @@ static uint64_t heap_pop(void)
 	return first;
 }
 
+static void leave(void)
+{
+	context_switch(&sim.cpu[sim.current].context, &sim.main);
+}
+
+static uint64_t key_of(uint64_t at, unsigned int cpu)
+{
+	if (__builtin_expect(at >= SIM_END, 0)) {
+		sim.late = true;
+		leave();
+	}
+	return at << CPU_BITS | cpu;
+}
+
 /* @cpu is in the heap with a later time: take it out. */
 static void heap_remove(unsigned int cpu)
 {
@@ -124,13 +144,8 @@ static void go_to(uint64_t key)
 	sim.s->switched(to);
 	context_switch(&old->context, &new->context);
 	/* Back: whoever waits now must see what this CPU does. */
-	if (sim.nr_blocked && sim_muted())
+	if (sim.nr_blocked && exec_now == &muted_ops)
 		sim_unmute();
-}
-
-static void leave(void)
-{
-	context_switch(&sim.cpu[sim.current].context, &sim.main);
 }
 
 /* This CPU cannot go on by itself. */
@@ -155,7 +170,7 @@ static void give_way(void)
 
 void sim_sync(void)
 {
-	uint64_t key = KEY(sim.cpu[sim.current].now, sim.current), first;
+	uint64_t key = key_of(sim.cpu[sim.current].now, sim.current), first;
 
 	if (!sim.nr_heap || sim.heap[1] > key)
 		return;
@@ -206,7 +221,7 @@ void sim_idle(uint64_t at)
 		c->idle = true;
 	} else {
 		c->asleep = true;
-		heap_push(KEY(at > c->now ? at : c->now, sim.current));
+		heap_push(key_of(at > c->now ? at : c->now, sim.current));
 	}
 	give_way();
 }
@@ -227,7 +242,7 @@ void sim_wake_idle(void)
 		sim.nr_idle--;
 		if (c->now < now)
 			c->now = now;
-		heap_push(KEY(c->now, i));
+		heap_push(key_of(c->now, i));
 	}
 }
 
@@ -246,21 +261,30 @@ static struct sim_line *line_of(const volatile void *addr)
 	return &sim.stranger;
 }
 
-/* Somebody has written: all who wait for the line look again once they can see it. */
-static void wake(struct sim_line *line, uint64_t at)
+static uint16_t *waited_at(const volatile void *addr)
 {
-	unsigned int i = line->waiters;
+	return &sim.waited[(uintptr_t)addr >> LINE_SHIFT & (WAITED - 1)];
+}
 
-	line->waiters = 0;
-	while (i) {
-		struct sim_cpu *c = &sim.cpu[i - 1];
+/* Somebody has written: all who wait for the line look again once they can see it. */
+static void wake(const struct sim_line *line, const volatile void *addr, uint64_t at)
+{
+	uint16_t *link = waited_at(addr);
 
+	while (*link) {
+		unsigned int i = *link - 1u;
+		struct sim_cpu *c = &sim.cpu[i];
+
+		if (c->waits != line) {
+			link = &c->next_waiter;
+			continue;
+		}
+		*link = c->next_waiter;
 		if (c->now < at)
 			c->now = at;
 		c->blocked = false;
 		sim.nr_blocked--;
-		heap_push(KEY(c->now, i - 1));
-		i = c->next_waiter;
+		heap_push(key_of(c->now, i));
 	}
 }
 
@@ -315,17 +339,17 @@ static void on_access(const volatile void *addr, unsigned int size, enum shim_ac
 		sim_sync();
 	if (kind == SHIM_READ)
 		return;
-	if (line->waiters)
-		wake(line, a.visible > c->now ? a.visible : c->now);
+	if (*waited_at(addr))
+		wake(line, addr, a.visible > c->now ? a.visible : c->now);
 }
 
 static void on_block(const volatile void *addr)
 {
-	struct sim_line *line = line_of(addr);
 	struct sim_cpu *c = &sim.cpu[sim.current];
 
-	c->next_waiter = line->waiters;
-	line->waiters = (uint16_t)(sim.current + 1);
+	c->waits = line_of(addr);
+	c->next_waiter = *waited_at(addr);
+	*waited_at(addr) = (uint16_t)(sim.current + 1);
 	c->blocked = true;
 	sim.nr_blocked++;
 	give_way();
@@ -358,11 +382,25 @@ static const struct exec_ops muted_ops = {
 	.access = no_access, .block = muted_block, .clock = on_clock,
 };
 
-void sim_mute(bool strategy)
+/* Free as well, but whoever waits for what it writes is told. */
+static void through_access(const volatile void *addr, unsigned int size, enum shim_access kind,
+			   int order, const void *pc)
 {
-	exec_now = &muted_ops;
-	if (strategy)
-		exec_strategy = &muted_ops;
+	(void)size;
+	(void)order;
+	(void)pc;
+	if (kind == SHIM_READ || kind == SHIM_FENCE || !*waited_at(addr))
+		return;
+	wake(line_of(addr), addr, sim.cpu[sim.current].now);
+}
+
+static const struct exec_ops through_ops = {
+	.access = through_access, .block = on_block, .clock = on_clock,
+};
+
+void sim_mute(bool through)
+{
+	exec_now = exec_strategy = through ? &through_ops : &muted_ops;
 }
 
 void sim_unmute(void)
@@ -373,7 +411,7 @@ void sim_unmute(void)
 
 bool sim_muted(void)
 {
-	return exec_now == &muted_ops;
+	return exec_now == &muted_ops || exec_now == &through_ops;
 }
 
 /* ------------------------------------------------------------------ a run */
@@ -411,7 +449,7 @@ static void run_all(const struct sim_setup *s, char *stacks)
 			     entry);
 		sim.cpu[i].host = sim.cpu[i].strategy = &ops;
 		if (i)
-			heap_push(KEY(0ull, i));
+			heap_push(key_of(0, i));
 	}
 	s->switched(0);
 	sim_unmute();
@@ -439,7 +477,7 @@ int sim_fibers(const struct sim_setup *s, struct sim_figures *f)
 		run_all(s, stacks);
 		*f = sim.figures;
 		f->blocked = sim.left;
-		ret = f->blocked ? -EDEADLK : 0;
+		ret = sim.late ? -ETIME : f->blocked ? -EDEADLK : f->strangers ? -EFAULT : 0;
 	}
 	sim_lines_free(&sim.lines);
 	shadow_unmap(sim.shadow, s->size);

@@ -19,6 +19,8 @@
 #define SIM_CPUS_MAX 1024
 #define SIM_STACK (64u << 10)
 #define SIM_PS 1000ull		/* in a nanosecond */
+#define SIM_END (1ull << 54)	/* ps; no clock gets there: 18014 s, 5 hours */
+#define SIM_TOO_LONG "more than 5 hours (18014 s) of virtual time, where a simulated clock ends"
 
 struct sim_setup {
 	const struct machine *machine;
@@ -38,13 +40,14 @@ struct sim_figures {
 	uint64_t accesses;
 	uint64_t shared;	/* of them, to lines that more than one CPU has met */
 	uint64_t muted;		/* program steps that were charged, not simulated */
-	uint64_t strangers;	/* accesses outside of the memory that was named */
+	uint64_t strangers;	/* accesses outside of the memory that was named: the run is void */
 	unsigned int blocked;	/* CPUs that waited for ever: a deadlock if not 0 */
 };
 
 /*
- * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other:
- * then they are dropped where they stand.
+ * Run all bodies to their end. 0; -ENOMEM; -EDEADLK when CPUs wait for each other,
+ * -ETIME when a clock has come to SIM_END: then they are dropped where they stand;
+ * -EFAULT when they met at memory that was not named, of which nothing is known.
  */
 int sim_fibers(const struct sim_setup *s, struct sim_figures *f);
 
@@ -72,9 +75,9 @@ void sim_in_call(bool in);
 uint64_t sim_queued(void);
 /*
  * Muted: accesses are made and cost nothing, until the CPU has to wait or
- * somebody waits for it. @strategy: those of the strategies' files as well.
+ * somebody waits for it. @through: it waits, is waited for, and stays muted.
  */
-void sim_mute(bool strategy);
+void sim_mute(bool through);
 void sim_unmute(void);
 bool sim_muted(void);
 

@@ -6,12 +6,15 @@
 #include "exec/sim_heap.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define HEAP_BYTES (16ull << 30)
 #define HEAD 64u
 #define CLASSES 40
+#define PAGE 4096u
 
 struct block {
 	unsigned int class;
@@ -88,4 +91,32 @@ void sim_free(void *p)
 	b = (struct block *)(void *)((char *)p - HEAD);
 	b->next = mem.freed[b->class];
 	mem.freed[b->class] = b;
+}
+
+static bool is_zero(const void *p, size_t size)
+{
+	const uint64_t *word = p;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/*
+ * Every pair is two pages that the module zeroes, of which a lone page needs 16 bytes. What
+ * nobody has written is the kernel's one page of zeroes, and may remain so.
+ */
+void *sim_memset(void *p, int value, size_t size)
+{
+	char *at = p, *end = at + size;
+
+	if (value || !mem.base || at < mem.base || at >= mem.base + mem.arena || (uintptr_t)at % PAGE)
+		return memset(p, value, size);
+	for (; end - at >= PAGE; at += PAGE)
+		if (!is_zero(at, PAGE))
+			memset(at, 0, PAGE);
+	memset(at, 0, (size_t)(end - at));
+	return p;
 }

@@ -20,5 +20,7 @@ uint64_t sim_memory_size(void);
 /* What posix_memalign() and free() are in the simulated build (see the Makefile). */
 int sim_memalign(void **p, size_t align, size_t size);
 void sim_free(void *p);
+/* memset() there: pages of the host's memory that are zero already are not given memory to be zeroed. */
+void *sim_memset(void *p, int value, size_t size);
 
 #endif

@@ -28,7 +28,7 @@ static bool set_has(const uint64_t *set, unsigned int cpu)
 int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct sim_place *place,
 		   unsigned int nr_cpus, uint64_t seed)
 {
-	unsigned int i;
+	unsigned int i, j;
 
 	memset(s, 0, sizeof(*s));
 	for (i = 0; i < LINE_NR; i++)
@@ -44,12 +44,22 @@ int sim_lines_init(struct sim_lines *s, const struct machine *m, const struct si
 	s->nr_sets = 1;
 	s->sets = calloc((size_t)s->max_sets * s->words, sizeof(*s->sets));
 	s->socket_cpus = calloc(m->sockets * s->words, sizeof(*s->socket_cpus));
-	if (!s->sets || !s->socket_cpus) {
+	s->sibling = calloc(nr_cpus, sizeof(*s->sibling));
+	if (!s->sets || !s->socket_cpus || !s->sibling) {
 		sim_lines_free(s);
 		return -ENOMEM;
 	}
-	for (i = 0; i < nr_cpus; i++)
+	for (i = 0; i < nr_cpus; i++) {
 		set_add(s->socket_cpus + place[i].socket * s->words, i);
+		/* Into the ring of the first CPU on its core. */
+		s->sibling[i] = (uint16_t)i;
+		for (j = 0; j < i && place[j].core != place[i].core; j++)
+			;
+		if (j < i) {
+			s->sibling[i] = s->sibling[j];
+			s->sibling[j] = (uint16_t)i;
+		}
+	}
 	return 0;
 }
 
@@ -57,6 +67,8 @@ void sim_lines_free(struct sim_lines *s)
 {
 	free(s->sets);
 	free(s->socket_cpus);
+	free(s->sibling);
+	s->sibling = NULL;
 	s->sets = NULL;
 	s->socket_cpus = NULL;
 }
@@ -125,17 +137,34 @@ static uint64_t transfer(struct sim_lines *s, unsigned int from, unsigned int to
 	return drawn(s, a->socket == b->socket ? LINE_local : LINE_remote);
 }
 
-/* Does anybody in @set but @cpu sit on its socket (@here), or elsewhere? */
+/* Has another hardware thread of @cpu's core the line? */
+static bool sibling_has(const struct sim_lines *s, const uint64_t *set, unsigned int cpu)
+{
+	unsigned int i;
+
+	for (i = s->sibling[cpu]; i != cpu; i = s->sibling[i])
+		if (set_has(set, i))
+			return true;
+	return false;
+}
+
+/* Does anybody in @set but @cpu's core sit on its socket (@here), or elsewhere? */
 static bool others(const struct sim_lines *s, const uint64_t *set, unsigned int cpu, bool here)
 {
 	const uint64_t *mine = s->socket_cpus + s->place[cpu].socket * s->words;
-	unsigned int i;
+	unsigned int i, c;
 
 	for (i = 0; i < s->words; i++) {
 		uint64_t w = set[i] & (here ? mine[i] : ~mine[i]);
 
-		if (i == cpu / 64)
-			w &= ~(1ull << cpu % 64);
+		if (!w)
+			continue;
+		c = cpu;
+		do {
+			if (c / 64 == i)
+				w &= ~(1ull << c % 64);
+			c = s->sibling[c];
+		} while (c != cpu);
 		if (w)
 			return true;
 	}
@@ -187,7 +216,8 @@ static void read_line(struct sim_lines *s, struct sim_line *line, unsigned int c
 	start = now + a->queued;
 	if (line->set) {
 		set = set_of(s, line->set);
-		a->done = start + drawn(s, others(s, set, cpu, true) ? LINE_shared : LINE_remote);
+		a->done = start + (sibling_has(s, set, cpu) ? s->ps[LINE_sibling] :
+				   drawn(s, others(s, set, cpu, true) ? LINE_shared : LINE_remote));
 		set_add(set, cpu);
 	} else if (owner == SIM_NOBODY) {
 		a->done = start + s->ps[LINE_memory];
@@ -223,7 +253,9 @@ static uint64_t acquire(struct sim_lines *s, const struct sim_line *line, unsign
 	set = set_of(s, line->set);
 	if (others(s, set, cpu, false))
 		return drawn(s, LINE_remote);
-	return others(s, set, cpu, true) ? drawn(s, LINE_local) : 0;
+	if (others(s, set, cpu, true))
+		return drawn(s, LINE_local);
+	return sibling_has(s, set, cpu) ? s->ps[LINE_sibling] : 0;
 }
 
 static void write_line(struct sim_lines *s, struct sim_line *line, unsigned int cpu,

@@ -35,19 +35,19 @@ enum sim_kind { SIM_READ, SIM_WRITE, SIM_RMW };
 struct sim_line {
 	uint64_t free_at;	/* the transfer under way is over */
 	uint32_t keep;		/* ps before free_at until which prev may use it */
-	uint16_t owner, prev;	/* CPU plus one; 0: nobody */
+	uint16_t owner;		/* CPU plus one; 0: nobody */
+	uint16_t prev : 14;	/* the same */
+	uint16_t met : 1;	/* by more than one CPU */
+	uint16_t dirty : 1;	/* its owner has written it */
 	uint32_t set;		/* of readers; 0: none */
-	uint16_t waiters;	/* first CPU that waits for a write, plus one */
-	uint8_t met;		/* by more than one CPU */
-	uint8_t dirty;		/* its owner has written it */
-};
+} __attribute__((packed, aligned(4)));
 
 /* One for each 64 bytes that are used: the larger part of what a simulation needs besides the host's memory. */
-_Static_assert(sizeof(struct sim_line) == 24, "no holes");
+_Static_assert(sizeof(struct sim_line) == 20, "no holes");
 
 /* Where a simulated CPU sits. */
 struct sim_place {
-	uint16_t socket, core, thread;	/* core: over the whole machine */
+	uint16_t socket, core;	/* core: over the whole machine */
 };
 
 struct sim_lines {
@@ -55,6 +55,7 @@ struct sim_lines {
 	unsigned int nr_cpus, words;	/* words: of a set */
 	const struct sim_place *place;
 	uint64_t *socket_cpus;		/* a set for each socket */
+	uint16_t *sibling;		/* of each CPU the next on its core, in a ring */
 	uint64_t *sets;			/* sets[set * words], the first one is not used */
 	uint32_t nr_sets, max_sets, free_set;
 	uint64_t rng, spread;		/* spread: in 1024ths of a transfer's mean */

@@ -50,7 +50,7 @@ static void body(void *arg, unsigned int cpu)
 static int run(struct micro *x, const struct machine *m, char *base, unsigned int cpus)
 {
 	/* Two cores of a socket: what two threads get where there are two CPUs. */
-	static const struct sim_place place[2] = { { 0, 0, 0 }, { 0, 1, 0 } };
+	static const struct sim_place place[2] = { { 0, 0 }, { 0, 1 } };
 	struct sim_setup s = {
 		.machine = m, .nr_cpus = cpus, .place = place, .base = base,
 		.size = sim_memory_size(), .extra = (const char *)shim_mcs,

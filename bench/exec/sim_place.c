@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which CPU of a simulated machine a vCPU runs on (sim.h). */
+/* What is known of a cell before it runs: where its vCPUs sit, that it lasts too long (sim.h). */
 #include "exec/sim.h"
 
 #include <string.h>
@@ -22,7 +22,6 @@ static unsigned int sit(struct seats *s, unsigned int socket, unsigned int seat)
 	if (!s->cpu_at[hw]) {
 		s->place[s->nr] = (struct sim_place){
 			.socket = (uint16_t)socket, .core = (uint16_t)core,
-			.thread = (uint16_t)thread,
 		};
 		s->cpu_at[hw] = (uint16_t)++s->nr;
 	}
@@ -55,4 +54,25 @@ unsigned int sim_place_vcpus(const struct machine *m, const struct workload *w, 
 			for (v = 0; v < w->tds[g].vcpus; v++)
 				cpu_of[n++] = (uint16_t)find_seat(&s, (unsigned int)(td % m->sockets));
 	return s.nr;
+}
+
+bool sim_too_long(const struct workload *w)
+{
+	unsigned int g, p;
+
+	for (g = 0; g < w->nr_tds; g++) {
+		const struct wl_td *td = &w->tds[g];
+		double ns = 0;
+
+		if (!td->count)
+			continue;
+		for (p = 0; p < w->nr_phases; p++)
+			if (w->phases[p].work.pick == WL_IDLE && workload_takes_part(w, p, g))
+				ns += (double)w->phases[p].time * (double)td->lives;
+		if (td->start.pick == WL_STAGGERED)
+			ns += (double)td->start.arg * (double)(td->count - 1);
+		if (ns >= (double)(SIM_END / SIM_PS))
+			return true;
+	}
+	return false;
 }

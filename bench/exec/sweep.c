@@ -179,6 +179,11 @@ struct workload *sweep_workload(const struct workload *w, uint64_t vcpus, uint64
 		workload_free(own);
 		return NULL;
 	}
+	if (sim_too_long(own)) {
+		snprintf(err, err_size, "%s; shorten its staggered starts or idle phases", SIM_TOO_LONG);
+		workload_free(own);
+		return NULL;
+	}
 	return own;
 }
 

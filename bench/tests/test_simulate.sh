@@ -18,6 +18,19 @@ ok "cells with both masked" "$(cmp <(sort "$tmp"/c/*/cells.jsonl) <(sort "$tmp"/
 "$dpamt" simulate $grid --format json --seed 2 --out "$tmp/e" >"$tmp/e.json" 2>/dev/null
 ok "another seed" "$(cmp -s "$tmp/d.json" "$tmp/e.json" && echo same)" ""
 
+# Beyond the clock's end: known before, so nothing runs.
+sed 's/^together = yes//' workloads/fault-storm.wl >"$tmp/long.wl"
+printf '[phase rest]\ntd = storm\ndo = idle\ntime = 1000s\n' >>"$tmp/long.wl"
+for how in "--scale 1/64 --strategy lockless --set td.storm.count=20 --set td.storm.start=staggered:1000s" \
+	"--sweep vcpus=8 --set td.storm.lives=20"; do
+	# shellcheck disable=SC2086
+	text=$(timeout 60 "$dpamt" simulate --workload "$tmp/long.wl" $how --machine edge --quiet \
+		--out "$tmp/long" 2>&1)
+	ok "5 hours of virtual time, $how: exit" "$?" 2
+	ok "5 hours of virtual time, $how: one line that says so" \
+		"$(grep -c 'more than 5 hours.*shorten' <<<"$text") of $(wc -l <<<"$text")" "1 of 1"
+done
+
 # Another compiler: the same map, and the same cells to the last digit.
 if command -v clang >/dev/null; then
 	clang=$(dirname "$dpamt")/clang
