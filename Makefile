@@ -183,7 +183,7 @@ $(BUILD)/dpamt-guest: $(OBJ_GUEST) $(BUILD)/libdpamt.a
 $(OBJ_GUEST): INC_PLAIN := $(INC_SHIM)
 
 # Rebuild everything when the flags change.
-FLAGS_NOW := $(CC) $(CFLAGS_ALL) $(INC_SHIM) $(LDFLAGS)
+FLAGS_NOW := $(CC) $(CFLAGS_ALL) $(CFLAGS_SIM) $(INC_SHIM) $(LDFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
