@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The simulated machine: what accesses to a line cost, where vCPUs sit, cells that hold
- * their invariants and repeat to the byte, block mode against full mode, and memory;
- * what sweeps and their map are made of.
+ * their invariants and repeat to the byte; what sweeps and their map are made of.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,22 +17,7 @@
 #include "exec/sweep.h"
 #include "report/map.h"
 #include "shim_exec.h"
-#include "tests/td_fixtures.h"
-
-static const char *const machines[] = { "bench/machines", NULL };
-static const char *const workloads[] = { "workloads", NULL };
-
-static struct machine *machine(const char *name)
-{
-	struct td_error err;
-	struct machine *m = NULL;
-
-	if (machine_load(name, machines, &m, &err)) {
-		printf("%s\n", err.text);
-		exit(1);
-	}
-	return m;
-}
+#include "tests/sim_bed.h"
 
 /* ------------------------------------------------------------------ lines */
 
@@ -356,46 +340,6 @@ static void places(void)
 
 /* ------------------------------------------------------------------ cells */
 
-struct result {
-	char *text;		/* the line of samples.jsonl */
-	double elapsed, fault;
-	struct sim_figures f;
-	enum cell_status status;
-};
-
-static struct result run(const char *mach, const char *workload, const char *strategy, u64 den,
-			 bool block, const char *const *sets, size_t nr_sets)
-{
-	struct machine *m = machine(mach);
-	struct sim_options o = { .block = block };
-	struct model_config c = { .machine = m, .ops = pamt_find_ops(strategy), .seed = 7 };
-	struct cell *cell = cell_new();
-	struct result r = { 0 };
-	struct workload *w = NULL;
-	struct td_error err = { "" };
-	json_t *j;
-
-	if (workload_load(workload, workloads, &w, &err) || workload_set_all(w, sets, nr_sets, &err) ||
-	    workload_scale(w, 1, den, &err)) {
-		printf("%s\n", err.text);
-		exit(1);
-	}
-	c.workload = w;
-	sim_flavour.run(&c, &o, cell, &r.f);
-	j = cell_json(cell, w, strategy, 0, c.seed);
-	r.text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-	r.status = cell->status;
-	r.elapsed = cell->elapsed_ns;
-	r.fault = cell->mean[0].count ? (double)cell->mean[0].sum_ns / cell->mean[0].count : 0;
-	if (cell->status == CELL_VIOLATION || cell->status == CELL_FAILED)
-		printf("%s %s %s: %s\n", mach, workload, strategy, cell->reason);
-	json_decref(j);
-	cell_free(cell);
-	workload_free(w);
-	machine_free(m);
-	return r;
-}
-
 static void strategies(void)
 {
 	static const char *const names[] = { "boot-10x16g", "fault-storm", "conversion-storm",
@@ -477,90 +421,6 @@ static void lives(void)
 	CHECK(three.elapsed > 2 * one.elapsed);
 	free(one.text);
 	free(three.text);
-}
-
-static double off(double a, double b)
-{
-	return a > b ? a / b - 1 : b / a - 1;
-}
-
-static bool is_null(const char *line, const char *key)
-{
-	char text[80];
-
-	snprintf(text, sizeof(text), "\"%s\":null", key);
-	return strstr(line, text);
-}
-
-static void block_mode(void)
-{
-	static const char *const names[] = { "global", "global-fast", "hashed", "rwlock", "lockless" };
-	static const char *const lost[] = { "pamt_ns_per_page", "wait_pct", "wait_count", "wait_ns",
-					    "get_slow_ns", "fault_p99_ns", "busy_count" };
-	static const char *const kept[] = { "elapsed_ns", "fault_mean_ns", "pages_per_sec",
-					    "install_count", "pamt_mean_bytes", "saved_per_td_bytes" };
-	unsigned int i, k;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		struct result full = run("spr-2s", "boot-10x16g", names[i], 64, false, NULL, 0);
-		struct result block = run("spr-2s", "boot-10x16g", names[i], 64, true, NULL, 0);
-
-		CHECK_EQ(block.status, CELL_OK);
-		CHECK_EQ(full.f.muted, 0);
-		CHECK(block.f.muted > 1000000);
-		printf("block mode, %s: elapsed off by %.2f%%, mean fault by %.2f%%\n", names[i],
-		       100 * off(full.elapsed, block.elapsed), 100 * off(full.fault, block.fault));
-		CHECK(strstr(full.text, "\"hist\"") && !strstr(block.text, "\"hist\""));
-		for (k = 0; k < ARRAY_SIZE(lost); k++)
-			CHECK(!is_null(full.text, lost[k]) && is_null(block.text, lost[k]));
-		for (k = 0; k < ARRAY_SIZE(kept); k++)
-			CHECK(!is_null(block.text, kept[k]));
-		CHECK(off(full.elapsed, block.elapsed) < 0.02);
-		CHECK(off(full.fault, block.fault) < 0.02);
-		free(full.text);
-		free(block.text);
-	}
-}
-
-/* KiB at most of a cell in a process of its own, so that the peak is its own. */
-static long peak(const char *strategy, u64 den, const char *const *sets, size_t nr_sets)
-{
-	struct rusage u;
-	int status = 1;
-	pid_t pid = fork();
-
-	if (!pid) {
-		struct result r = run("gnr-2s", "fault-storm", strategy, den, false, sets, nr_sets);
-
-		_exit(r.status != CELL_OK);
-	}
-	CHECK(wait4(pid, &status, 0, &u) == pid);
-	CHECK_EQ(status, 0);
-	return u.ru_maxrss;
-}
-
-/*
- * 1000 vCPUs in less than 2 GiB. A sweep's largest cell (992 vCPUs of 1 MiB and 4 MiB a TD, each page
- * alone) has 270,336 pairs; what they need is taken from cells with 32,768 and 65,536.
- */
-static void large(void)
-{
-	static const char *const sets[] = { "td.storm.count=20", "td.storm.vcpus=50",
-					    "td.storm.memory=64M" };
-	static const char *const few[] = { "td.storm.count=16", "td.storm.vcpus=62",
-					   "td.storm.memory=8M", "placement=scattered:100%" };
-	static const char *const more[] = { "td.storm.count=16", "td.storm.vcpus=62",
-					    "td.storm.memory=16M", "placement=scattered:100%" };
-	long kib = peak("global-fast", 8, sets, 3), a, b;
-
-	printf("1000 vCPUs: %ld MiB\n", kib >> 10);
-	CHECK(kib < 2l << 20);
-	a = peak("lockless", 1, few, 4);
-	b = peak("lockless", 1, more, 4);
-	printf("992 vCPUs, 32768 and 65536 lone pages: %ld and %ld MiB\n", a >> 10, b >> 10);
-	kib = a + (b - a) * (270336 - 32768) / 32768;
-	printf("so 270336: %ld MiB\n", kib >> 10);
-	CHECK(kib < 2l << 20);
 }
 
 /* ------------------------------------------------------------------ sweeps */
@@ -787,7 +647,5 @@ int main(void)
 	TEST(together);
 	TEST(lives);
 	TEST(strategies);
-	TEST(large);
-	TEST(block_mode);
 	return test_end();
 }
