@@ -18,7 +18,8 @@ struct exec_ops {
 	/*
 	 * A scheduling point: the CPU is about to make this access, @order as in
 	 * __ATOMIC_*; others may run before this returns. A fence has an address
-	 * that nobody shares. @pc: in the code that makes the access.
+	 * that nobody shares. @pc: in the code that makes the access. NULL: nobody
+	 * wants to know (not in the instrumented build).
 	 */
 	void (*access)(const volatile void *addr, unsigned int size, enum shim_access kind,
 		       int order, const void *pc);
@@ -61,8 +62,10 @@ extern __thread struct exec_untold exec_untold;
 static inline void exec_access(const volatile void *addr, unsigned int size,
 			       enum shim_access kind, int order)
 {
-	if (__builtin_expect(!!exec_now, 1))
-		exec_now->access(addr, size, kind, order, NULL);
+	const struct exec_ops *x = exec_now;
+
+	if (__builtin_expect(!!x, 1) && x->access)
+		x->access(addr, size, kind, order, NULL);
 }
 
 static inline void exec_block(const volatile void *addr)
