@@ -41,7 +41,7 @@
 #define EXPLORE_RANGES 12
 
 #define EXPLORE_LOCKS 16
-#define EXPLORE_COUNTERS 2
+#define EXPLORE_COUNTERS 3
 
 /* Preemptions that the table of seen states tells apart. */
 #define EXPLORE_BOUND_MAX 14
@@ -67,12 +67,14 @@ struct explore_lock {
 /*
  * @nr counters of @size bytes, @stride apart. Additions to one commute, as long as nothing
  * else is ever done to it and no bit of @mask is ever on; who adds sees these bits of what
- * was there, and no others. One that does not keep to it is a word like any other.
+ * was there, and no others. With @loads the same goes for who reads it. One that does not keep
+ * to it is a word like any other.
  */
 struct explore_counters {
 	const void *addr;
 	unsigned int nr, stride, size;
 	uint64_t mask;
+	bool loads;
 };
 
 struct explore_access {

@@ -159,6 +159,7 @@ struct word {
 	uint8_t reads[EXPLORE_CPUS][EXPLORE_STEPS], writes[EXPLORE_CPUS][EXPLORE_STEPS];
 	uint16_t read_locks[8], write_locks[8];	/* held at all of them */
 	uint64_t counter_mask;
+	bool counter_loads;
 };
 
 /* Words by their address, those that were asked for last; never NULL. */

@@ -449,9 +449,14 @@ static uint64_t on_load(const volatile void *addr, unsigned int size)
 		}
 	}
 	c->last_size = size;
+	v &= x.visible;
 	if (x.foreign)
 		c->place = mix(c->place, v);
 	record(x.live.current, addr, size, SHIM_READ, false, v);
+	if (x.counts && v) {
+		sharing_no_counter(addr);
+		x.distrust = true;
+	}
 	return v;
 }
 

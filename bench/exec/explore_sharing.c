@@ -85,6 +85,7 @@ static void look_up_counters(struct word *w)
 				continue;
 			w->counted |= 1u << b;
 			w->counter_mask = c->mask;
+			w->counter_loads = c->loads;
 		}
 	}
 }
@@ -279,7 +280,7 @@ static bool still_counts(struct word *w, const struct touch *t, uint8_t mask, bo
 {
 	if (!(w->counted & mask))
 		return false;
-	if (t->op == SHIM_FETCH_add)
+	if (t->op == SHIM_FETCH_add || (t->kind == SHIM_READ && w->counter_loads))
 		return true;
 	w->counted &= ~mask;
 	*grew = true;

@@ -109,8 +109,8 @@ static void add_locks(struct explore_lock *l)
 }
 
 /*
- * The module's locks are counters of readers as long as nobody wants them for himself, and
- * of the bitmap each bit is a page's.
+ * The module's locks, and the rwlock, are counters of readers as long as nobody wants them for
+ * himself, and of the bitmap each bit is a page's.
  */
 static void add_counters(struct explore_program *p)
 {
@@ -125,6 +125,11 @@ static void add_counters(struct explore_program *p)
 	c.addr = &emu_pamt_2m(m, t, 0)->lock;
 	c.nr = SCENE_BYTES >> PMD_SHIFT;
 	p->counters[1] = c;
+	if (scene.world.pamt.ops->use_rwlock)
+		p->counters[2] = (struct explore_counters){
+			.addr = &scene.world.pamt.fallback.rwlock.cnts, .nr = 1, .stride = 4,
+			.size = 4, .mask = SHIM_QW_WMASK, .loads = true,
+		};
 	p->bitmap = (struct explore_range){ emu_va(m, t->pamt_4k_base),
 					    SCENE_BYTES >> PAGE_SHIFT >> 3 };
 }

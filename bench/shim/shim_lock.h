@@ -94,11 +94,14 @@ static inline void rwlock_init(rwlock_t *l)
 
 static __always_inline bool read_trylock(rwlock_t *l)
 {
-	u32 old = READ_ONCE(l->cnts);
-
-	while (!(old & SHIM_QW_WMASK))
-		if (try_cmpxchg_acquire(&l->cnts, &old, old + SHIM_QR_BIAS))
-			return true;
+	if (READ_ONCE(l->cnts) & SHIM_QW_WMASK)
+		return false;
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_ACQUIRE);
+	if (likely(!(__atomic_fetch_add(&l->cnts, SHIM_QR_BIAS, __ATOMIC_ACQUIRE) & SHIM_QW_WMASK)))
+		return true;
+	/* A writer came in between. */
+	SHIM_ACCESS(&l->cnts, SHIM_RMW, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&l->cnts, SHIM_QR_BIAS, __ATOMIC_RELAXED);
 	return false;
 }
 

@@ -144,7 +144,7 @@ static void counting_body(void *arg, unsigned int cpu)
 			out(cpu, m.out[cpu] * 31 + get(0));
 			break;
 		case 5:
-			out(cpu, m.out[cpu] * 31 + get(4) + get(6));
+			out(cpu, m.out[cpu] * 31 + (get(4) & 3) + get(6));
 			break;
 		default:
 			/* A bit of the mask: this is no counter. */
@@ -173,7 +173,7 @@ static void test_counting_programs(void)
 			}
 		}
 		p.end = random_end;
-		p.counters[0] = (struct explore_counters){ &m.v[4], 1, 4, 4, 3 };
+		p.counters[0] = (struct explore_counters){ &m.v[4], 1, 4, 4, 3, n / 2 % 2 };
 		p.bitmap = (struct explore_range){ &m.v[6], 8 };
 		same_finals(&p, memory, states);
 	}
