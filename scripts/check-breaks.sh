@@ -30,7 +30,7 @@ schedules=${SCHEDULES:-1000}
 # All but the largest, which catches nothing that these do not.
 scenarios=first,last,puts,cross,across,inside,busy,busywait,nomem,badadd,badremove,map2m,demote,promote
 scenarios+=,retained,switch,audit,locks
-patience=120	# seconds until a test counts as hanging
+patience=90	# seconds until a test counts as hanging
 verbose='' table=''
 
 die() {

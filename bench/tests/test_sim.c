@@ -284,7 +284,7 @@ static void too_late(void)
 			       .body = for_ever, .switched = nobody };
 	struct sim_figures f;
 
-	alarm(60);
+	alarm(20);
 	CHECK_EQ(sim_fibers(&s, &f), -ETIME);
 	s.nr_cpus = 1;
 	CHECK_EQ(sim_fibers(&s, &f), 0);
@@ -365,7 +365,7 @@ static void slow_pace(void)
 	static const char *const sets[] = { "arrivals=open:30s" };
 	struct result r;
 
-	alarm(120);
+	alarm(20);
 	r = run("edge", "boot-10x16g", "lockless", 1024, false, sets, 1);
 	alarm(0);
 	CHECK_EQ(r.status, CELL_FAILED);
