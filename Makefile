@@ -2,7 +2,7 @@
 #
 # make		build build/dpamt
 # make bench	set up, build, compare all strategies on this machine (ON=emu: on an emulated TDX host)
-# make check	set up, build, run the tests (at most 4 minutes)
+# make check	set up, build, run the tests (4 to 6 minutes on two cores)
 # make check-breaks	apply each committed break; every one must turn a test red (KERNEL=yes: the kernel's)
 # make kernel	get Linux 7.3.y, add kernel/src and kernel/patches, build it for QEMU (FOR=host: a package;
 #		TREE=DIR, TAR=FILE: of that Linux)

@@ -3,7 +3,7 @@
 #
 # The tests: every bench/tests/test_* program and script, the random schedules
 # of `dpamt check`, the small bound of `dpamt explore`, and the sanitizer builds. Prints one line per program and the
-# output of what failed; the last line counts checks. At most 4 minutes on 2
+# output of what failed; the last line counts checks. 4 to 6 minutes on 2
 # cores. `scripts/check.sh NAME..` runs only those tests.
 set -u
 cd "$(dirname "$0")/.." || exit 3
